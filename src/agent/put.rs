@@ -38,11 +38,40 @@ impl SecretFile {
     }
 }
 
+/// What a task is of: where its host is off, others know by this which tasks are over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Owner {
+    pub stack: String,
+    pub service: String,
+    pub slot: String,
+    /// By chance, of the agent that was brought the secrets: a task that is made again under the same id has another one.
+    #[serde(default)]
+    pub born: u64,
+}
+
 /// The files of a task. One without a value is made from another task's on the same host.
 #[derive(Debug, Clone)]
 pub struct SecretsPut {
     pub task: String,
+    /// None of a client or an agent that does not say.
+    pub of: Option<Owner>,
     pub files: Vec<(SecretFile, Option<Arc<Plaintext>>)>,
+}
+
+/// A task that is over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Over {
+    pub task: String,
+    /// What its agent drew: see [`Owner`].
+    pub born: u64,
+}
+
+impl Over {
+    /// Whether these are the secrets of that task.
+    #[must_use]
+    pub fn is_of(&self, put: &SecretsPut) -> bool {
+        put.task == self.task && put.of.as_ref().is_some_and(|of| of.born == self.born)
+    }
 }
 
 #[derive(Serialize)]
@@ -50,6 +79,8 @@ struct Written<'a> {
     protocol: u32,
     request: &'a str,
     task: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'a Owner>,
     files: Vec<WrittenFile<'a>>,
 }
 
@@ -63,6 +94,8 @@ struct WrittenFile<'a> {
 #[derive(Deserialize)]
 struct Read<'a> {
     task: String,
+    #[serde(default)]
+    of: Option<Owner>,
     #[serde(borrow)]
     files: Vec<ReadFile<'a>>,
 }
@@ -80,17 +113,36 @@ struct ReadFile<'a> {
     value: Option<&'a str>,
 }
 
+/// Which part of a set something is, that is sent in several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The first is 0.
+    pub at: u32,
+    pub is_last: bool,
+}
+
+/// What a set is, of which these are all tasks or some.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct OfSet<'a> {
+    pub word: &'a str,
+    pub digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
 /// Several tasks, and what they are together.
 #[derive(Serialize)]
 struct WrittenSet<'a> {
-    word: &'a str,
-    digest: &'a str,
+    #[serde(flatten)]
+    of: OfSet<'a>,
     tasks: Vec<WrittenTask<'a>>,
 }
 
 #[derive(Serialize)]
 struct WrittenTask<'a> {
     task: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'a Owner>,
     files: Vec<WrittenFile<'a>>,
 }
 
@@ -118,15 +170,19 @@ fn written<'a>(put: &'a SecretsPut, texts: &'a Texts) -> Vec<WrittenFile<'a>> {
 /// As bytes. No part of them is left behind elsewhere: they are as many from the start.
 pub(super) fn write(protocol: u32, request: &str, put: &SecretsPut) -> Zeroizing<Vec<u8>> {
     let texts = texts(put);
-    counted(&Written { protocol, request, task: &put.task, files: written(put, &texts) })
+    counted(&Written { protocol, request, task: &put.task, of: put.of.as_ref(), files: written(put, &texts) })
 }
 
 /// The same of several tasks, under a word for what is done with them.
-pub(super) fn write_set(word: &str, digest: &str, set: &[SecretsPut]) -> Zeroizing<Vec<u8>> {
+pub(super) fn write_set(of: OfSet<'_>, set: &[SecretsPut]) -> Zeroizing<Vec<u8>> {
     let texts: Vec<Texts> = set.iter().map(texts).collect();
     let tasks = set.iter().zip(&texts);
-    let tasks = tasks.map(|(put, texts)| WrittenTask { task: &put.task, files: written(put, texts) });
-    counted(&WrittenSet { word, digest, tasks: tasks.collect() })
+    let tasks = tasks.map(|(put, texts)| WrittenTask {
+        task: &put.task,
+        of: put.of.as_ref(),
+        files: written(put, texts),
+    });
+    counted(&WrittenSet { of, tasks: tasks.collect() })
 }
 
 /// What can be written, as bytes that are as many from the start.
@@ -175,7 +231,7 @@ fn put_of(read: Read<'_>) -> Result<SecretsPut, String> {
         let ReadFile { name, version, uid, gid, mode, place, .. } = file;
         files.push((SecretFile { name, version, uid, gid, mode, place }, value));
     }
-    Ok(SecretsPut { task: read.task, files })
+    Ok(SecretsPut { task: read.task, of: read.of, files })
 }
 
 /// Into memory that is large enough from the start.
@@ -210,8 +266,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back_and_nothing_was_moved() {
         let value = |bytes: &[u8]| Some(Arc::new(Plaintext::new(bytes.to_vec())));
+        let of = Owner { stack: "s\"t".into(), service: "web".into(), slot: "1".into(), born: u64::MAX };
         let put = SecretsPut {
             task: "abc".into(),
+            of: Some(of.clone()),
             files: vec![
                 (file("a\"b"), value(b"hunter2\n")),
                 (SecretFile { place: Some("c/d".into()), ..file("c") }, None),
@@ -221,14 +279,15 @@ mod tests {
         let written = write(2, "secrets_put", &put);
         assert_eq!(written.len(), written.capacity(), "it never grew");
         let back = read(&written).unwrap();
-        assert_eq!(back.task, "abc");
+        assert_eq!((back.task.as_str(), &back.of), ("abc", &Some(of)));
         for ((file, value), (same, read)) in put.files.iter().zip(&back.files) {
             assert_eq!(file, same);
             let bytes = |one: &Option<Arc<Plaintext>>| one.as_ref().map(|one| one.expose().to_vec());
             assert_eq!(bytes(value), bytes(read));
         }
         assert!(!format!("{back:?}").contains("hunter2"));
-        let set = write_set("keep", "d", &[put.clone(), put]);
+        let part = Some(Part { at: 7, is_last: true });
+        let set = write_set(OfSet { word: "keep", digest: "d", part }, &[put.clone(), put]);
         assert_eq!(set.len(), set.capacity(), "it never grew");
         let back = read_set(&set).unwrap();
         assert_eq!((back.len(), back[1].files[0].0.name.as_str()), (2, "a\"b"));

@@ -180,7 +180,7 @@ async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusa
         Request::Hello => Ok(desk.hello()),
         Request::Status => Ok(desk.status(now, memory_kib(), keeper.keeping().await, mesh.standing().await)),
         Request::SecretsPut(put) => {
-            mesh.put(&put.task);
+            mesh.put(&put.task).await;
             let done = keeper.put(put, now).await;
             mesh.changed();
             done
@@ -209,6 +209,8 @@ async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusa
             keeper.clear().await
         }
         Request::Join(join) => mesh.join(*join).await.map(|()| Said::Done),
+        Request::PeerKept { host } => keeper.list_of(&host).await,
+        Request::PeerOver { host, over } => mesh.end_of(&host, over).await.map(|()| Said::Done),
     }
 }
 

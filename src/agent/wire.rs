@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::join::{Join, Standing};
 use super::put;
-pub use super::put::{SecretFile, SecretsPut};
+pub use super::put::{Over, Owner, SecretFile, SecretsPut};
 use crate::model::Timestamp;
 
 /// The oldest protocol that this program answers in.
@@ -68,6 +68,17 @@ pub enum Request {
     SecretsClear,
     /// Who the agent is among the others.
     Join(Box<Join>),
+    /// What is kept for another host.
+    PeerKept {
+        /// Its name in the inventory.
+        host: String,
+    },
+    /// Tasks of another host, which is off, are over: what is kept of them is to go, and none of it to be given back.
+    PeerOver {
+        /// Its name in the inventory.
+        host: String,
+        over: Vec<Over>,
+    },
 }
 
 impl Request {
@@ -84,6 +95,8 @@ impl Request {
             Self::SecretsList => "secrets_list",
             Self::SecretsClear => "secrets_clear",
             Self::Join(_) => "join",
+            Self::PeerKept { .. } => "peer_kept",
+            Self::PeerOver { .. } => "peer_over",
         }
     }
 
@@ -100,7 +113,8 @@ impl Request {
             | Self::ProgramPut { .. }
             | Self::SecretsList
             | Self::SecretsClear => PROTOCOL_SECRETS,
-            Self::Join(_) => PROTOCOL_PEERS,
+            // One that knows of no tasks that are over says that it knows no such request.
+            Self::Join(_) | Self::PeerKept { .. } | Self::PeerOver { .. } => PROTOCOL_PEERS,
         }
     }
 }
@@ -181,6 +195,9 @@ pub struct Keeping {
 pub struct KeptTask {
     pub task: String,
     pub secrets: Vec<KeptSecret>,
+    /// What it is of, where that was asked for and is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Owner>,
 }
 
 /// One of them, without its value.
@@ -197,10 +214,10 @@ pub enum Answer {
     Hello(Hello),
     /// To [`Request::Status`].
     Status(Status),
-    /// To [`Request::SecretsPut`] and [`Request::SecretsSwap`]: the places of files that came without a value and have none here. If there are any,
-    /// nothing was written.
+    /// To [`Request::SecretsPut`] and [`Request::SecretsSwap`]: the places of files that came without a value and have none
+    /// here. If there are any, nothing was written.
     Missing(Vec<usize>),
-    /// To [`Request::SecretsList`].
+    /// To [`Request::SecretsList`] and [`Request::PeerKept`].
     Kept(Vec<KeptTask>),
     /// To all others.
     Done,
@@ -278,6 +295,13 @@ struct OfTask {
     task: String,
 }
 
+#[derive(Deserialize)]
+struct OfHost {
+    host: String,
+    #[serde(default)]
+    over: Vec<Over>,
+}
+
 #[derive(Serialize)]
 struct Joining<'a> {
     protocol: u32,
@@ -311,6 +335,10 @@ pub fn write_request(request: &Request) -> Zeroizing<Vec<u8>> {
         | Request::SecretsSettle { task }
         | Request::ProgramPut { task } => {
             json!({ "protocol": protocol, "request": word, "task": task })
+        }
+        Request::PeerKept { host } => json!({ "protocol": protocol, "request": word, "host": host }),
+        Request::PeerOver { host, over } => {
+            json!({ "protocol": protocol, "request": word, "host": host, "over": over })
         }
         Request::Join(join) => {
             return put::counted(&Joining { protocol, request: word, join });
@@ -360,6 +388,14 @@ pub fn read_request(bytes: &[u8]) -> Result<Request, Refusal> {
                 Err(Refusal::Malformed { why: format!("it is no join: column {}", error.column()) })
             }
         },
+        "peer_kept" => {
+            let OfHost { host, .. } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::PeerKept { host })
+        }
+        "peer_over" => {
+            let OfHost { host, over } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::PeerOver { host, over })
+        }
         _ if asked.protocol < PROTOCOL_SWAPS => Err(Refusal::UnknownRequest { request: asked.request }),
         "secrets_swap" => {
             put::read(bytes).map(Request::SecretsSwap).map_err(|why| Refusal::Malformed { why })
@@ -410,12 +446,15 @@ pub fn read_answer(request: &Request, bytes: &[u8]) -> Result<Result<Answer, Ref
         Request::SecretsPut(_) | Request::SecretsSwap(_) => {
             serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing))
         }
-        Request::SecretsList => serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks)),
+        Request::SecretsList | Request::PeerKept { .. } => {
+            serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks))
+        }
         Request::SecretsDrop { .. }
         | Request::SecretsBack { .. }
         | Request::SecretsSettle { .. }
         | Request::ProgramPut { .. }
         | Request::SecretsClear
+        | Request::PeerOver { .. }
         | Request::Join(_) => Ok(Answer::Done),
     };
     answer.map(Ok).map_err(no_answer)
@@ -448,8 +487,11 @@ mod tests {
             standing: None,
         };
         let secret = KeptSecret { name: "a".into(), version: "v".into() };
-        let kept = KeptTask { task: "t1".into(), secrets: vec![secret] };
-        let put = SecretsPut { task: "t1".into(), files: Vec::new() };
+        let kept = KeptTask { task: "t1".into(), secrets: vec![secret], of: None };
+        let of = Owner { stack: "shop".into(), service: "web".into(), slot: "1".into(), born: 7 };
+        let owned = KeptTask { of: Some(of.clone()), ..kept.clone() };
+        let put = SecretsPut { task: "t1".into(), of: Some(of), files: Vec::new() };
+        let over = vec![Over { task: "t1".into(), born: u64::MAX }];
         for (request, answer) in [
             (Request::Hello, Answer::Hello(hello())),
             (Request::Status, Answer::Status(status)),
@@ -461,6 +503,8 @@ mod tests {
             (Request::SecretsDrop { task: "t1".into() }, Answer::Done),
             (Request::ProgramPut { task: "t1".into() }, Answer::Done),
             (Request::SecretsClear, Answer::Done),
+            (Request::PeerKept { host: "h1".into() }, Answer::Kept(vec![owned])),
+            (Request::PeerOver { host: "h1".into(), over }, Answer::Done),
         ] {
             let read = read_request(&write_request(&request)).unwrap();
             assert_eq!(format!("{read:?}"), format!("{request:?}"));
@@ -487,7 +531,7 @@ mod tests {
                 mode: 0,
                 place: place.map(Into::into),
             };
-            Request::SecretsPut(SecretsPut { task: "t1".into(), files: vec![(file, None)] })
+            Request::SecretsPut(SecretsPut { task: "t1".into(), of: None, files: vec![(file, None)] })
         };
         assert_eq!(protocol(&put(None)), json!(2));
         assert_eq!(protocol(&put(Some(""))), json!(4), "an older one would put them elsewhere");

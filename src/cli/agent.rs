@@ -14,9 +14,11 @@ use super::Context;
 use super::cluster::{self, Cluster};
 use super::node::check_names;
 use super::render::agents::{COLUMNS, rows};
-use super::report::{Exit, Failure};
+use super::report::{Blame, Exit, Failure};
 use crate::fleet::ConnectOptions;
 use crate::model::NodeName;
+use crate::ops::agents::join::outdated;
+use crate::ops::agents::lock::NotLocked;
 use crate::ops::agents::{Look, look};
 pub use install::AgentInstall;
 pub use logs::AgentLogs;
@@ -93,7 +95,9 @@ fn ls(args: &AgentLs, context: &Context) -> Result<Exit, Failure> {
     COLUMNS.render(args.format.as_deref(), &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let look = look(&cluster.fleet, cluster.clock, None).await;
-        context.ui.data(&COLUMNS.render(args.format.as_deref(), &rows(&look, cluster.clock.now()))?);
+        let outdated = outdated(&cluster.fleet, cluster.inventory.agent_port, &look).await;
+        let rows = rows(&look, &outdated, cluster.clock.now());
+        context.ui.data(&COLUMNS.render(args.format.as_deref(), &rows)?);
         Ok(Exit::Done)
     })
 }
@@ -111,6 +115,15 @@ async fn look_at(cluster: &Cluster, context: &Context, names: &[String]) -> Resu
         }
     }
     Ok(look)
+}
+
+impl From<NotLocked> for Failure {
+    fn from(error: NotLocked) -> Self {
+        match error {
+            NotLocked::Ledger(error) => error.into(),
+            NotLocked::Busy(_) => Self::new(Blame::Locked, error),
+        }
+    }
 }
 
 /// Hosts did not become what they were to be.

@@ -3,6 +3,7 @@
 use super::Context;
 use super::cluster;
 use super::deploy::stack_name;
+use super::render::text::count;
 use super::report::{Exit, Failure};
 use super::rollout::{self, Kind};
 use super::rollout_args::RolloutArgs;
@@ -32,8 +33,14 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
         let message = args.rollout.message.as_deref();
         let Removal { jobs, absent, observed } =
             removal(cluster, &args.stacks, message, args.rollout.dry_run).await;
-        for stack in absent {
+        for (stack, over) in absent {
             ui.talk(&format!("nothing found in stack: {stack}\n"));
+            if over > 0 {
+                let tasks = count(over, "task");
+                ui.talk(&format!(
+                    "{tasks} of it on hosts that do not answer: no agent gives their secrets back\n"
+                ));
+            }
             rollout::volumes_kept(ui, &observed, &observed, &stack);
         }
         let choices = args.rollout.choices("rm", Kind::Remove);

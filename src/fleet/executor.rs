@@ -218,7 +218,8 @@ impl Executor {
             Some(values) => {
                 let values = secrets::Filled { plan: task, values: &**values };
                 let id = task.id.as_str();
-                match secrets::deliver(&self.inner, host, id, &files, &values).await {
+                let of = Some(secrets::owner(task));
+                match secrets::deliver(&self.inner, host, (id, of), &files, &values).await {
                     Ok(()) if secret_env::names(&task.spec).next().is_some() => {
                         secrets::give_program(&self.inner, host, id).await
                     }

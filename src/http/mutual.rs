@@ -4,14 +4,17 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::client::{Resumption, verify_server_name};
+use tokio_rustls::rustls::client::{
+    Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name,
+};
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use tokio_rustls::rustls::version::TLS13;
-use tokio_rustls::rustls::{ClientConfig, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::stream::Stream;
@@ -20,6 +23,7 @@ use super::tls::{Authorities, Certificates, PrivateKey, TlsError};
 /// One of the equals.
 #[derive(Clone)]
 pub struct Mutual {
+    roots: Arc<RootCertStore>,
     acceptor: TlsAcceptor,
     connector: TlsConnector,
 }
@@ -67,14 +71,34 @@ impl Mutual {
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .map_err(TlsError::new)?
-            .with_root_certificates(roots)
+            .with_root_certificates(Arc::clone(&roots))
             .with_client_auth_cert(certificates, key)
             .map_err(TlsError::new)?;
         client.resumption = Resumption::disabled();
         Ok(Self {
+            roots,
             acceptor: TlsAcceptor::from(Arc::new(server)),
             connector: TlsConnector::from(Arc::new(client)),
         })
+    }
+
+    /// Whether a certificate (a PEM text) is for this name, by whichever authority.
+    #[must_use]
+    pub fn is_for(certificate: &str, name: &str) -> bool {
+        first(certificate).is_some_and(|shown| shown.is_for(name))
+    }
+
+    /// Whether the authority has signed a certificate (a PEM text) that is for this name and not over at this time since
+    /// 1970. Who shows it need not be the one whose it is.
+    #[must_use]
+    pub fn has_signed(&self, certificate: &str, name: &str, at: Duration) -> bool {
+        let Some(shown) = first(certificate) else { return false };
+        let algorithms = ring::default_provider().signature_verification_algorithms.all;
+        let at = UnixTime::since_unix_epoch(at);
+        let is_signed = ParsedCertificate::try_from(&shown.0).is_ok_and(|parsed| {
+            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, &[], at, algorithms).is_ok()
+        });
+        is_signed && shown.is_for(name)
     }
 
     /// Greets a client, which must show a certificate of the authority.
@@ -98,4 +122,9 @@ impl Mutual {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         Ok(Box::new(self.connector.connect(name, tcp).await?))
     }
+}
+
+/// The first certificate of a PEM text.
+fn first(pem: &str) -> Option<Shown> {
+    Some(Shown(Certificates::parse(pem.as_bytes()).ok()?.0.into_iter().next()?))
 }

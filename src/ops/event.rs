@@ -59,6 +59,8 @@ pub enum Event<P> {
     /// This plan is being carried out: first its images are pulled. Again if another look after the pulls
     /// made another plan of it.
     RunBegan(Arc<P>),
+    /// The agent of a host, or each of them, does not know the others: secrets of its tasks are not handed over.
+    AgentsUnknown(Unknown),
     /// A journal of the run could not be made in this directory.
     NoJournal {
         /// Where it was to be.
@@ -105,6 +107,14 @@ pub enum Event<P> {
         /// Why.
         why: String,
     },
+}
+
+/// An agent that does not know the others, or all of them: after its host was off, tasks wait for their secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its host; none where it is so of all.
+    pub node: Option<NodeName>,
+    pub why: String,
 }
 
 /// What was written down when an operation began.

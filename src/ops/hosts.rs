@@ -27,7 +27,7 @@ use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
 use crate::ops::agents::need::EnsureAgents;
 use crate::ops::served::served;
 use crate::ops::vault::values::Values;
-use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
+use crate::ops::{Error, Event, Progress, RunReport, Tail, Unknown, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
 use crate::orchestrator::{End, Ending, PlanOptions, Planned, Verdict};
 
@@ -86,6 +86,8 @@ struct Preparation {
     is_uncertain: bool,
     /// What came of changes that the ledger remembers for each task.
     changes: in_place::Changes,
+    /// Agents that do not know the others.
+    unknown: Vec<Unknown>,
     /// Contents of configs that were read because the plan lacks them.
     contents: Contents,
     /// Of the lock under which it is run.
@@ -552,6 +554,10 @@ impl Driver for Hosts<'_> {
             return self.report(plan, terms, End::LeaseLost, false).await;
         }
         self.begin_journal(plan, lock, progress);
+        let unknown = std::mem::take(&mut self.run().unknown);
+        for unknown in unknown {
+            progress.event(self.clock.now(), Event::AgentsUnknown(unknown));
+        }
         let (mut journal, pulled, began, contents) = {
             let mut run = self.run();
             let journal = run.journal.take().unwrap_or_else(Journal::none);
@@ -619,6 +625,7 @@ impl Driver for Hosts<'_> {
         // Those of tasks that came and went in this run: nothing else is lost if they cannot be written.
         let looked = report.proof.as_ref().unwrap_or(&report.plan);
         let remembered = self.remember_volumes(looked, &served(report)).await;
+        self.end_of_silent(report).await;
         // Without the lock another process may be about to place something there; and so may a request on its way.
         if validity.as_ref().is_some_and(Validity::is_valid) && !self.run().is_uncertain {
             self.release_members(report).await;

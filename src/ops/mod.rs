@@ -73,5 +73,5 @@ pub mod vault;
 pub mod volumes;
 
 pub use error::Error;
-pub use event::{Began, Event, Progress, Recording, RunReport, Tail, failures, reason, shortfall};
+pub use event::{Began, Event, Progress, Recording, RunReport, Tail, Unknown, failures, reason, shortfall};
 pub use hosts::{Hosts, HostsRecord};

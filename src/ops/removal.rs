@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Error;
+use super::agents::over::{Wanted, tell};
 use super::cluster::Cluster;
 use super::order::{Job, Order};
 use super::release::Draft;
@@ -15,8 +16,9 @@ use crate::orchestrator::Planned;
 pub struct Removal<E> {
     /// Those of which something is there, in the order in which they were named.
     pub jobs: Vec<Job<E>>,
-    /// Those of which nothing is left on the hosts.
-    pub absent: Vec<StackName>,
+    /// Those of which nothing is left on the hosts that answer, and how many tasks with secrets agents know now to be over
+    /// on hosts that do not.
+    pub absent: Vec<(StackName, usize)>,
     /// What was seen.
     pub observed: Arc<Observed>,
 }
@@ -46,7 +48,11 @@ pub async fn removal<E: From<Error>>(
         let spec = StackSpec::empty(stack.clone());
         let planned = Planned::make(Arc::clone(&observed), spec, cluster.plan_options(true));
         if planned.plan().is_empty() {
-            absent.push(stack.clone());
+            let over = match dry_run {
+                true => 0,
+                false => tell(&cluster.fleet, &Wanted::of(&planned, &observed)).await,
+            };
+            absent.push((stack.clone(), over));
         } else {
             jobs.push(Job::new(planned, orders.remove(stack)));
         }

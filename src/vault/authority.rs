@@ -47,6 +47,13 @@ pub fn name_of_host(host: &str) -> String {
     format!("h{}.agent.stackctl.internal", &sha256_hex(host.as_bytes())[..NAME_CHARS])
 }
 
+/// The name by which the authority vouches for a list of agents, in the certificates of those that are in it: its number,
+/// and its digest in hexadecimal digits.
+#[must_use]
+pub fn name_of_list(number: u64, digest: &str) -> String {
+    format!("m{number}-{}.agent.stackctl.internal", digest.get(..NAME_CHARS).unwrap_or(digest))
+}
+
 /// What tells one authority from another: a digest of its certificate.
 #[must_use]
 pub fn fingerprint(certificate: &str) -> String {
@@ -147,16 +154,23 @@ impl Authority {
         Ok(Self { certificate, key: Zeroizing::new(key), name, until })
     }
 
-    /// A certificate for a host at an address.
+    /// A certificate for a host at an address, which vouches for a list of agents by its [name](name_of_list).
     ///
     /// # Errors
     ///
     /// The authority's key is not understood.
-    pub fn issue(&self, host: &str, address: IpAddr, now: Timestamp) -> Result<Issued, BadAuthority> {
+    pub fn issue(
+        &self,
+        host: &str,
+        address: IpAddr,
+        list: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Issued, BadAuthority> {
         let own = KeyPair::from_pem(&self.key).map_err(|_| BadAuthority("its key is damaged".to_owned()))?;
         let issuer = Issuer::new(params_of(&self.name, self.until), own);
         let until = Timestamp(self.until.0.min(now.0 + CERTIFICATE_DAYS * DAY_MS));
-        let mut params = CertificateParams::new([name_of_host(host)]).map_err(BadAuthority::new)?;
+        let names: Vec<String> = std::iter::once(name_of_host(host)).chain(list.map(str::to_owned)).collect();
+        let mut params = CertificateParams::new(names).map_err(BadAuthority::new)?;
         params.subject_alt_names.push(SanType::IpAddress(address));
         params.distinguished_name = named(host);
         end_on(&mut params, until);
@@ -213,7 +227,7 @@ mod tests {
         let made = Authority::make("prod", NOW).unwrap();
         let kept = Authority::of_plaintext(&made.to_plaintext()).unwrap();
         assert_eq!((kept.certificate(), kept.until()), (made.certificate(), made.until()));
-        let issued = kept.issue("h1", "10.0.0.1".parse().unwrap(), NOW).unwrap();
+        let issued = kept.issue("h1", "10.0.0.1".parse().unwrap(), None, NOW).unwrap();
         assert!(issued.until < kept.until() && !ends_soon(issued.until, NOW));
         assert!(ends_soon(issued.until, issued.until.plus_ms(-80 * DAY_MS)));
         assert!(!format!("{made:?}").contains("PRIVATE"));
@@ -232,7 +246,9 @@ mod tests {
     #[test]
     fn every_host_has_a_name_that_certificates_can_have() {
         let long = "x_".repeat(31);
+        let list = name_of_list(u64::MAX, &sha256_hex(b"a list"));
         let names = ["h1", "h_1", "H1", "a.b", long.as_str()].map(name_of_host);
+        assert!(list.split('.').all(|label| label.len() <= 63) && !names.contains(&list));
         assert!(names.iter().all(|name| name.split('.').all(|label| label.len() <= 63)));
         let different: std::collections::BTreeSet<&String> = names.iter().collect();
         assert_eq!(different.len(), names.len());

@@ -216,6 +216,64 @@ fn a_host_that_is_off_holds_up_no_other_and_runs_that_were_killed_are_finished()
     assert!(HOSTS.iter().all(|host| world.processes(host).is_empty()));
 }
 
+/// Two builds of one version, each of which would end what the other one has just started.
+#[test]
+fn two_clients_at_the_same_time_leave_each_host_one_agent() {
+    let Some(world) = World::new() else { return };
+    world.run("key init").ends(0);
+    let other = world.ground.path().join("other");
+    let mut bytes = std::fs::read(&world.binary).expect("the program");
+    bytes.push(0);
+    std::fs::write(&other, bytes).expect("a file of the test");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&other, mode).expect("a mode");
+    let ends: Vec<Run> = [&world.binary, &other]
+        .map(|binary| world.ground.begin_as(binary, &world.inventory, "agent install --yes"))
+        .into_iter()
+        .map(|running| running.wait().ends(0))
+        .collect();
+    let said: String = ends.iter().map(Run::whole).collect();
+    assert_eq!(said.matches("4 hosts done.").count(), 2, "{said}");
+    assert_eq!(said.matches("which works on the agents").count(), 1, "{said}");
+    assert!(!said.contains("warning"), "{said}");
+    let run = world.run("agent ls --format {{.Node}}|{{.Digest}}|{{.Status}}|{{.Identity}}|{{.Why}}").ends(0);
+    let lines: Vec<Vec<&str>> = run.stdout.lines().map(|line| line.split('|').collect()).collect();
+    assert_eq!(lines.len(), HOSTS.len(), "{}", run.stdout);
+    for line in &lines {
+        assert!(line[1] == lines[0][1] && line[2] == "up" && line[3].starts_with("20"), "{}", run.stdout);
+    }
+    for host in HOSTS {
+        assert_eq!(world.processes(host).len(), 1, "{host}");
+    }
+    world.run("agent rm --yes").ends(0);
+}
+
+/// As base64 it is more than one message between agents takes.
+#[test]
+fn more_than_sixty_megabytes_of_one_host_are_kept_by_two_others() {
+    let Some(world) = World::new() else { return };
+    world.run("key init").ends(0);
+    world.run("agent install").ends(0).says(&["know the agents"]);
+    let client = Client::new(&world);
+    for task in 0..6 {
+        let file =
+            SecretFile { name: "large".into(), version: format!("v{task}"), uid: 0, gid: 0, mode: 0o400 };
+        let value = Arc::new(Plaintext::new(vec![b'0' + task; 11 << 20]));
+        let put = SecretsPut { task: format!("large{task}"), of: None, files: vec![(file, Some(value))] };
+        client.ask("h1", &Request::SecretsPut(put)).expect("they are kept");
+    }
+    let (begun, mut said) = (Instant::now(), String::new());
+    while !said.contains("h1|h2, h3|3 of 3|\n") {
+        assert!(begun.elapsed() < BACK_MAX, "{said}{}", world.run("agent logs").whole());
+        std::thread::sleep(Duration::from_millis(500));
+        said = world.run("agent ls --format {{.Node}}|{{.KeptBy}}|{{.Reaches}}|{{.Why}}").ends(0).stdout;
+    }
+    eprintln!("kept by two after {:?}", begun.elapsed());
+    let script = "cat /run/stackctl/*/secrets/.kept/*/large*/0 | wc -c";
+    assert_eq!(world.ground.on_host("h3", script), format!("{}\n", 66 << 20));
+    world.run("agent rm --yes --force").ends(0);
+}
+
 /// Speaks with agents as commands do, over ssh.
 struct Client {
     runtime: tokio::runtime::Runtime,
@@ -256,7 +314,7 @@ impl Client {
         let value = |text: &str| Arc::new(Plaintext::new(text.as_bytes().to_vec()));
         let files = [file("password", 1000, 0o400), file("key", 0, 0o444)];
         let files = files.into_iter().zip(values).map(|(file, text)| (file, text.map(value))).collect();
-        self.ask(host, &Request::SecretsPut(SecretsPut { task: task.into(), files }))
+        self.ask(host, &Request::SecretsPut(SecretsPut { task: task.into(), of: None, files }))
     }
 
     fn tasks(&self, host: &str) -> Vec<String> {

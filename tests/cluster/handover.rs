@@ -339,6 +339,100 @@ fn a_task_that_was_replaced_while_it_waited_is_not_started_beside_the_new_one() 
     world.end();
 }
 
+/// What a container of this host's task has come to is the same after this.
+fn stays(world: &World, task: &Task, printed: usize, what: &str) {
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(
+        !world.is_running(task) && world.printed(task) == printed,
+        "{what}: {}",
+        world.run("agent logs").whole()
+    );
+}
+
+/// Its agent alone is off while another host is taken out, and it still has what it keeps for that one.
+#[test]
+fn a_host_that_was_taken_out_gets_nothing_of_one_that_was_off_meanwhile() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    let (task, plugin) = (world.of("h4"), ground.docker("h2", &["plugin", "ls", "--format", "{{.Name}}"]));
+    let (printed, plugin) = (world.printed(&task), plugin.trim());
+    let kept = world.run("agent ls --format {{.Node}}|{{.KeptBy}}").ends(0).stdout;
+    assert!(kept.contains("h4|h1, h2"), "{kept}");
+    ground.docker("h2", &["plugin", "disable", "-f", plugin]);
+    let text = std::fs::read_to_string(&world.shipped.inventory).expect("the inventory");
+    let fewer = text.split("\n  h4:").next().expect("a part").to_owned() + "\n";
+    let fewer = ground.file("fewer.yml", &fewer);
+    let run = |words: &str| ground.run_as(&world.shipped.binary, &fewer, words);
+    run("agent install h1 h3").ends(0).says(&["h1, h3: know the agents"]);
+    ground.playground("kill h4");
+    ground.docker("h2", &["plugin", "enable", plugin]);
+    world.is_soon("it hears of it", || run("agent logs h2").whole().contains("has a newer list of agents"));
+    ground.playground("start h4");
+    world
+        .is_soon("its agent is back", || world.run("agent ls").whole().contains("has the secrets of 1 task"));
+    stays(&world, &task, printed, "h4 is no member");
+    let kept = run("agent ls --format {{.Node}}|{{.KeepsFor}}").ends(0).stdout;
+    assert!(!kept.contains("h4") && kept.contains("h2|h1"), "{kept}");
+    // Taken in again, it has the values of a deploy.
+    world.run("agent install").ends(0).says(&["know the agents"]);
+    world.run(&format!("deploy --yes -c {} shop", ground.path().join("app.yml").display())).ends(0);
+    world.are_kept();
+    world.end();
+}
+
+/// A stack is removed while a host is off: what is left of it there has no secrets, and is removed by a run.
+#[test]
+fn what_was_removed_while_its_host_was_off_comes_back_without_secrets() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    let task = world.of("h4");
+    let printed = world.printed(&task);
+    ground.playground("kill h4");
+    world.run("node update --availability drain h4");
+    world.run("rm --yes shop").ends(0);
+    let logs = world.run("agent logs h1").whole();
+    assert!(logs.contains("tasks of h4 are over: forgot the secrets of"), "{logs}");
+    ground.playground("start h4");
+    world.is_soon("it is said", || {
+        world
+            .run("agent ls")
+            .whole()
+            .contains("removed or moved while the host was off, and so without secrets: 1 task")
+    });
+    stays(&world, &task, printed, "it is over");
+    world.run("ps --no-trunc shop").says(&["or the task was removed or moved meanwhile"]);
+    world.run("rm --yes shop").ends(0);
+    assert_eq!(ground.tasks_on("h4", "shop").len(), 0);
+    world.run("node update --availability active h4").ends(0);
+    world.end();
+}
+
+/// All agents are to listen at another port, and one is off while they are told.
+#[test]
+fn a_host_that_was_off_while_the_port_changed_is_found() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    let task = world.of("h4");
+    let printed = world.printed(&task);
+    ground.playground("kill h4");
+    let text = std::fs::read_to_string(&world.shipped.inventory).expect("the inventory");
+    let moved = ground.file("moved.yml", &format!("agent_port: 4796\n{text}"));
+    let run = |words: &str| ground.run_as(&world.shipped.binary, &moved, words);
+    run("agent install").says(&["know the agents of the other hosts, at port 4796"]);
+    ground.playground("start h4");
+    world.is_soon("started", || world.is_running(&task) && world.printed(&task) == printed + 1);
+    world.is_soon("all reach each other", || {
+        let lines = run("agent ls --format {{.Node}}|{{.Reaches}}|{{.Why}}").ends(0).stdout;
+        lines.lines().all(|line| line.ends_with("|3 of 3|"))
+    });
+    assert!(run("agent install").ends(0).whole().contains("4 hosts as wanted"));
+    // A client that has the port of before is told what to run.
+    world.run("agent ls").says(&["than the inventory has: `stackctl agent install` tells it"]);
+    world.run("agent install").ends(0).says(&["at port 4795"]);
+    world.are_kept();
+    world.end();
+}
+
 #[test]
 fn a_copy_of_a_hosts_disk_has_nothing_given_elsewhere() {
     let Some(world) = World::new() else { return };

@@ -36,7 +36,7 @@ mod world;
 #[path = "../../src/ops"]
 mod ops {
     pub use stackctl::ops::{
-        Error, Event, Progress, RunReport, Tail, agents, failures, log, release, shortfall, vault,
+        Error, Event, Progress, RunReport, Tail, Unknown, agents, failures, log, release, shortfall, vault,
     };
 
     pub mod hosts;

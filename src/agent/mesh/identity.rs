@@ -4,15 +4,19 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
-use crate::agent::join::{Join, Peer};
+use crate::agent::join::{Join, List, Peer};
 use crate::http::mutual::Mutual;
+use crate::model::Timestamp;
 
 /// What an agent is, ready to speak.
 #[derive(Debug)]
 pub struct Identity {
     pub join: Join,
     pub tls: Mutual,
+    /// Its list of agents, if the authority vouches for it: the certificates of earlier versions have nothing of lists.
+    pub list: Option<List>,
 }
 
 impl Identity {
@@ -28,7 +32,25 @@ impl Identity {
         if join.peers.iter().any(|peer| peer.host == join.own.host) {
             return Err("it would be one of the others itself".to_owned());
         }
-        Ok(Self { join, tls })
+        let is_vouched = |list: &List| Mutual::is_for(&list.proof, &list.name());
+        let list = join.list().filter(is_vouched);
+        Ok(Self { join, tls, list })
+    }
+
+    /// The same agent by a list of another one, if that is newer.
+    ///
+    /// # Errors
+    ///
+    /// The authority does not vouch for it.
+    pub fn by(&self, list: List, now: Timestamp) -> Result<Option<Self>, String> {
+        if list.number <= self.join.generation {
+            return Ok(None);
+        }
+        let at = Duration::from_millis(u64::try_from(now.0).unwrap_or(0));
+        if !self.tls.has_signed(&list.proof, &list.name(), at) {
+            return Err("no certificate vouches for that list of agents".to_owned());
+        }
+        Self::of(self.join.by(list)).map(Some)
     }
 
     /// Where it listens.

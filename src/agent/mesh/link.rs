@@ -25,15 +25,20 @@ const VALUES_LIMIT: Duration = Duration::from_secs(30);
 
 /// Asks one thing; in words why there is no answer.
 pub async fn ask(own: &Identity, peer: &Peer, asked: &Ask) -> Result<Reply, String> {
+    ask_from(own, own.join.own.address, peer, asked).await
+}
+
+/// The same from another address of this host.
+pub async fn ask_from(own: &Identity, from: IpAddr, peer: &Peer, asked: &Ask) -> Result<Reply, String> {
     let bytes = write_ask(asked);
     if bytes.len() > TALK_MAX {
         return Err(format!(
-            "the secrets of this host are more than the {} MiB that can be kept",
+            "they are more than the {} MiB that an agent of its version takes: `stackctl agent install` brings a newer one",
             TALK_MAX >> 20
         ));
     }
     let greeted = async {
-        let tcp = connect(own.join.own.address, peer.at()).await?;
+        let tcp = connect(from, peer.at()).await?;
         own.tls.connect(&name_of_host(&peer.host), tcp).await
     };
     let stream = timeout(GREET_LIMIT, greeted).await;
@@ -53,7 +58,7 @@ pub async fn ask(own: &Identity, peer: &Peer, asked: &Ask) -> Result<Reply, Stri
     };
     let limit = match asked {
         Ask::Keep { .. } | Ask::Give { .. } => VALUES_LIMIT,
-        Ask::Hello | Ask::Has { .. } | Ask::Drop => WORD_LIMIT,
+        Ask::Hello { .. } | Ask::Has { .. } | Ask::Drop => WORD_LIMIT,
     };
     match timeout(limit, answered).await {
         Ok(Ok(Reply::Refused(why))) => Err(format!("it refuses: {why}")),
@@ -64,7 +69,11 @@ pub async fn ask(own: &Identity, peer: &Peer, asked: &Ask) -> Result<Reply, Stri
 
 async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.bind(SocketAddr::new(from, 0))?;
+    match socket.bind(SocketAddr::new(from, 0)) {
+        // The host has another address by now. The others may know of it, and say so; if they do not, they turn it away.
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
+        bound => bound?,
+    }
     let tcp = socket.connect(to).await?;
     tcp.set_nodelay(true)?;
     Ok(tcp)

@@ -9,9 +9,10 @@ use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::identity::Identity;
+use super::news;
 use super::state::State;
-use super::talk::{Ask, Reply, TALK_MAX, read_ask, write_reply};
-use crate::agent::put::Came;
+use super::talk::{Ask, Here, PART_BYTES, Reply, TALK_MAX, read_ask, write_reply};
+use crate::agent::put::{Came, Part};
 use crate::agent::wire::Refusal;
 use crate::http::body;
 use crate::http::server::{self, Answer, Limits, Server};
@@ -24,6 +25,9 @@ const LIMITS: Limits =
 /// Between two attempts to listen: another agent of this host may be about to end, or its address about to be there.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// For answers that are on their way when the agent becomes another one.
+const ANSWER_PAUSE: Duration = Duration::from_millis(200);
+
 /// Listens where the others look for this one, and elsewhere when that changes.
 pub async fn listen(state: Arc<State>) {
     let mut identities = state.identities();
@@ -31,16 +35,22 @@ pub async fn listen(state: Arc<State>) {
         let identity = identities.borrow_and_update().clone();
         let server = match &identity {
             None => None,
+            // No other one comes to a host that is no member.
+            Some(identity) if identity.join.is_out => None,
             Some(identity) => {
                 let served = serve(&state, identity).await;
                 state.seen().why_not = served.as_ref().err().cloned();
                 served.ok()
             }
         };
-        let is_retried = identity.is_some() && server.is_none();
+        let is_retried = identity.is_some_and(|one| !one.join.is_out) && server.is_none();
         tokio::select! {
             changed = identities.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(RETRY_PAUSE), if is_retried => {}
+        }
+        if server.is_some() {
+            // What is being answered is answered to its end: it may be what changed this.
+            tokio::time::sleep(ANSWER_PAUSE).await;
         }
         drop(server);
     }
@@ -110,21 +120,45 @@ async fn answer(state: Arc<State>, host: String, request: Request<Incoming>) -> 
 async fn replied(state: &State, host: &str, came: Came) -> Result<Reply, String> {
     let asked = read_ask(&came.0)?;
     drop(came);
+    if !matches!(asked, Ask::Hello { .. }) {
+        // Which hosts are members may have changed while this one was off.
+        state.greeted().await;
+    }
+    let identity = state.identity().filter(|one| one.join.peers.iter().any(|peer| peer.host == host));
+    let identity = identity.ok_or_else(|| format!("{host} is no host of this cluster"))?;
+    let number = identity.join.generation;
+    let here = || Reply::Done(Here { list: number, ..Here::default() });
     let (keeper, words) = (&state.keeper, |refusal: Refusal| refusal.to_string());
     match asked {
-        Ask::Hello => Ok(Reply::Done),
-        Ask::Has { digest } => keeper.has_of(host, &digest).await.map(Reply::Has).map_err(words),
-        Ask::Keep { digest, set } => {
-            keeper.keep_of(host, &digest, set, state.now()).await.map(|()| Reply::Done).map_err(words)
+        Ask::Hello { news: Some(list), .. } => {
+            news::take(state, host, list).await;
+            Ok(here())
         }
-        Ask::Drop => keeper.drop_of(host).await.map(|()| Reply::Done).map_err(words),
-        Ask::Give { begun } => {
+        Ask::Hello { list, news: None } => {
+            // One that says no number knows of no lists.
+            let news = identity.list.clone().filter(|own| list > 0 && list < own.number);
+            let over = keeper.over_of(host).await.map_err(words)?;
+            Ok(Reply::Done(Here { list: number, news, over }))
+        }
+        Ask::Has { digest, owners } => {
+            let has = keeper.has_of(host, &digest, &owners).await.map_err(words)?;
+            Ok(Reply::Has { has, list: number, parts: true })
+        }
+        Ask::Keep { digest, part, set } => {
+            let part = part.unwrap_or(Part { at: 0, is_last: true });
+            keeper.keep_of(host, &digest, part, set, state.now()).await.map(|()| here()).map_err(words)
+        }
+        Ask::Drop => keeper.drop_of(host).await.map(|()| here()).map_err(words),
+        Ask::Give { begun, after } => {
             state.has_begun(host, begun);
-            let kept = keeper.kept_of(host).await.map_err(words)?;
-            if let Some(kept) = &kept {
-                state.note(&format!("gave {host} the secrets of {} of its tasks", kept.len()));
+            // One that names no part takes it as a whole.
+            let bytes_max = if after.is_some() { PART_BYTES } else { usize::MAX };
+            let kept = keeper.kept_part_of(host, &after.unwrap_or_default(), bytes_max).await;
+            let (set, more) = kept.map_err(words)?;
+            if !set.is_empty() {
+                state.note(&format!("gave {host} the secrets of {} of its tasks", set.len()));
             }
-            Ok(Reply::Given(kept.unwrap_or_default()))
+            Ok(Reply::Given { set, more })
         }
     }
 }

@@ -11,13 +11,17 @@
 //! disk, which has its certificate, gets nothing elsewhere. An agent hands over only what is kept for the one who asks.
 //!
 //! No clock of another host is compared with, and nothing is decided by a majority: a set is replaced as a whole by the
-//! one whose it is. One that begins, and has not all that the engine's containers need, asks each other one before it has
+//! one whose it is. Which hosts are members is a list with a number, for which the authority vouches in certificates of
+//! its members: agents tell each other the newest ([`news`]), so one that was off while it changed hears of it before it
+//! gives or keeps anything. One that begins, and has not all that the engine's containers need, asks each other one before it has
 //! that one keep anything, so that it never has its own secrets forgotten.
 
 mod identity;
 mod link;
 mod listen;
+mod news;
 mod notes;
+mod over;
 mod recover;
 mod rounds;
 mod state;
@@ -34,6 +38,7 @@ use tokio::task::JoinSet;
 use self::identity::Identity;
 use self::state::State;
 use super::join::{Join, Standing};
+use super::put::Over;
 use super::secrets::{Keeper, Program};
 use super::wire::Refusal;
 use crate::model::Timestamp;
@@ -43,12 +48,10 @@ use crate::vault::authority::fingerprint;
 #[derive(Debug)]
 pub struct Mesh {
     state: Arc<State>,
-    /// Where it is written down who it is.
-    file: Option<PathBuf>,
 }
 
 impl Mesh {
-    /// Of an agent that begins: it still knows what a client said before.
+    /// Of an agent that begins: it still knows what a client said before, if there is a file for that.
     pub fn new(
         keeper: Arc<Keeper>,
         cluster: &str,
@@ -56,12 +59,12 @@ impl Mesh {
         file: Option<PathBuf>,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
-        let known = file.as_deref().and_then(Identity::read);
-        Self { state: Arc::new(State::new(keeper, cluster, program, known, Box::new(now))), file }
+        Self { state: Arc::new(State::new(keeper, cluster, program, file, Box::new(now))) }
     }
 
     /// Speaks with the others, as long as these tasks go on.
     pub fn run(&self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(news::greet_all(Arc::clone(&self.state)));
         tasks.spawn(listen::listen(Arc::clone(&self.state)));
         tasks.spawn(rounds::rounds(Arc::clone(&self.state)));
         tasks.spawn(recover::recover(Arc::clone(&self.state)));
@@ -73,8 +76,25 @@ impl Mesh {
     }
 
     /// A client brings a task's secrets: it is no matter of what others gave back.
-    pub fn put(&self, task: &str) {
+    pub async fn put(&self, task: &str) {
         self.state.seen().unproved.remove(task);
+        if let Some(identity) = self.state.identity() {
+            let _it_has_another_mark = self.state.keeper.begin_of(&identity.join.own.host, task).await;
+        }
+    }
+
+    /// A client says that tasks of another host, which is off, are over.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be remembered.
+    pub async fn end_of(&self, host: &str, over: Vec<Over>) -> Result<(), Refusal> {
+        let all = over.len();
+        let dropped = self.state.keeper.end_of(host, over).await?;
+        self.state.note(&format!(
+            "a client said that {all} tasks of {host} are over: forgot the secrets of {dropped} of them"
+        ));
+        Ok(())
     }
 
     /// A task is over.
@@ -92,20 +112,15 @@ impl Mesh {
     /// What it says cannot be used, is older than what is known, or cannot be written down.
     pub async fn join(&self, join: Join) -> Result<(), Refusal> {
         let refused = |why: String| Refusal::NotJoined { why };
-        if let Some(known) = self.state.identity()
-            && known.join.authority == join.authority
-            && known.join.generation > join.generation
-        {
+        let _turn = self.state.turn.lock().await;
+        let known = self.state.identity();
+        let known = known.as_ref().filter(|known| known.join.authority == join.authority);
+        if known.is_some_and(|known| known.join.generation > join.generation) {
             return Err(refused("another client has said something newer".to_owned()));
         }
-        let identity = Identity::of(join).map_err(refused)?;
-        if let Some(file) = &self.file {
-            identity.write(file).map_err(|error| refused(error.to_string()))?;
-        }
-        let hosts = identity.join.peers.iter().map(|peer| peer.host.clone()).collect();
-        self.state.become_one(Some(identity));
-        // Hosts that are no members any more.
-        self.state.keeper.keep_only_of(hosts).await
+        let before = known.map(|known| known.join.moved(&join)).unwrap_or_default();
+        let identity = Identity::of(Join { before, ..join }).map_err(refused)?;
+        news::become_one(&self.state, identity).await
     }
 
     /// Has the others forget what they keep for it, and forgets who it is.
@@ -113,8 +128,9 @@ impl Mesh {
         if let Some(identity) = self.state.identity() {
             rounds::take_leave(&identity).await;
         }
+        let _turn = self.state.turn.lock().await;
         self.state.become_one(None);
-        if let Some(file) = &self.file {
+        if let Some(file) = &self.state.file {
             let _there_is_none_or_it_goes_with_the_agent = identity::remove(file);
         }
     }
@@ -132,6 +148,8 @@ impl Mesh {
             authority: fingerprint(authority),
             until: *until,
             generation: *generation,
+            vouched: Some(identity.list.is_some()),
+            is_out: identity.join.is_out,
             peers: identity.join.peers.clone(),
             why_not: seen.why_not.clone(),
             reached: seen
@@ -143,7 +161,9 @@ impl Mesh {
             unreached: seen.peers.iter().filter_map(unreached).collect(),
             keeps_for,
             kept_by: seen.kept_by.iter().cloned().collect(),
+            not_kept: seen.not_kept.clone().into_iter().collect(),
             lacking: seen.lacking,
+            over: seen.over,
             log: seen.notes.all(),
         })
     }

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use super::identity::Identity;
 use super::link::ask;
+use super::news;
+use super::over;
 use super::state::State;
 use super::talk::{Ask, Reply};
+use crate::agent::join::Peer;
 use crate::agent::put::SecretsPut;
 use crate::agent::secrets::engine::{self, User};
 use crate::agent::secrets::kept::filled;
@@ -28,6 +32,8 @@ const CALM_LOOKS: u32 = 30;
 /// Until all is as it should be. An agent that has all that the engine's containers need, as one of a host that was not
 /// off, has nothing to ask for; whether its memory is empty says nothing of that.
 pub async fn recover(state: Arc<State>) {
+    // Where no other one answers, there is nothing to be had of them, either.
+    let _or_goes_by_what_it_knows = timeout(news::GREET_ALL_LIMIT, state.greeted()).await;
     let is_there = state.keeper.own_names().await.is_ok_and(|own| !own.is_empty());
     let is_whole = is_there && look(&state).await.is_some_and(|found| found.is_all);
     if !is_whole {
@@ -83,14 +89,7 @@ async fn asks(state: &State) {
         for peer in identity.iter().flat_map(|identity| identity.around()) {
             let is_asked = state.seen().lacking > 0 || !state.seen().have_given.contains(&peer.host);
             if is_asked && under_way.insert(peer.host.clone()) {
-                let (identity, peer, begun) = (identity.clone(), peer.clone(), state.begun);
-                answers.push(async move {
-                    let answer = match &identity {
-                        Some(identity) => ask(identity, &peer, &Ask::Give { begun }).await,
-                        None => Err("it is no member".to_owned()),
-                    };
-                    (peer.host, answer)
-                });
+                answers.push(given(state, identity.clone(), peer.clone(), String::new()));
             }
         }
         rounds += 1;
@@ -98,9 +97,11 @@ async fn asks(state: &State) {
         tokio::pin!(next);
         loop {
             tokio::select! {
-                Some((host, answer)) = answers.next() => {
-                    under_way.remove(&host);
-                    came(state, &host, answer).await;
+                Some((peer, answer)) = answers.next() => {
+                    match came(state, &peer.host, answer).await {
+                        Some(after) => answers.push(given(state, state.identity(), peer, after)),
+                        None => drop(under_way.remove(&peer.host)),
+                    }
                 }
                 () = &mut next => break,
             }
@@ -108,19 +109,44 @@ async fn asks(state: &State) {
     }
 }
 
-async fn came(state: &State, host: &str, answer: Result<Reply, String>) {
+/// Asks one of them for what it keeps, behind this task.
+async fn given(
+    state: &State,
+    identity: Option<Arc<Identity>>,
+    peer: Peer,
+    after: String,
+) -> (Peer, Result<Reply, String>) {
+    let answer = match &identity {
+        Some(identity) => ask(identity, &peer, &Ask::Give { begun: state.begun, after: Some(after) }).await,
+        None => Err("it is no member".to_owned()),
+    };
+    (peer, answer)
+}
+
+/// Takes an answer. Behind which task another part is to be asked for, if there is one.
+async fn came(state: &State, host: &str, answer: Result<Reply, String>) -> Option<String> {
     match answer {
-        Ok(Reply::Given(set)) => restored(state, host, set).await,
-        Ok(_) => state.reached(host, Err("it answers something else")),
-        Err(why) => state.reached(host, Err(&why)),
+        Ok(Reply::Given { set, more }) => {
+            let last = set.last().map(|put| put.task.clone()).filter(|_| more);
+            restored(state, host, set, last.is_none()).await.then_some(last).flatten()
+        }
+        Ok(_) => {
+            state.reached(host, Err("it answers something else"));
+            None
+        }
+        Err(why) => {
+            state.reached(host, Err(&why));
+            None
+        }
     }
 }
 
-/// Writes what came back, before the engine says whose containers it has: it is about to start them.
-async fn restored(state: &State, host: &str, set: Vec<SecretsPut>) {
+/// Writes what came back, before the engine says whose containers it has: it is about to start them. Whether it could.
+async fn restored(state: &State, host: &str, set: Vec<SecretsPut>, is_last: bool) -> bool {
     state.reached(host, Ok(()));
     let dropped = state.seen().dropped.clone();
-    let set = filled(set).into_iter().filter(|put| !dropped.contains(&put.task)).collect();
+    let set = over::without(state, filled(set)).await;
+    let set = set.into_iter().filter(|put| !dropped.contains(&put.task)).collect();
     match state.keeper.restore(set, state.now()).await {
         Ok(tasks) => {
             if !tasks.is_empty() {
@@ -129,15 +155,21 @@ async fn restored(state: &State, host: &str, set: Vec<SecretsPut>) {
             let is_any = !tasks.is_empty();
             let mut seen = state.seen();
             seen.unproved.extend(tasks);
-            seen.have_given.insert(host.to_owned());
+            if is_last {
+                seen.have_given.insert(host.to_owned());
+            }
             drop(seen);
             if is_any {
                 state.given.notify_one();
                 state.changed.notify_one();
             }
+            true
         }
         // It is asked again.
-        Err(refusal) => state.note(&format!("what {host} gave back cannot be kept: {refusal}")),
+        Err(refusal) => {
+            state.note(&format!("what {host} gave back cannot be kept: {refusal}"));
+            false
+        }
     }
 }
 
@@ -158,12 +190,13 @@ async fn look(state: &State) -> Option<Found> {
     let users = engine::users(engine, &state.cluster, folder).await.ok()?;
     prove(state, &users).await;
     for user in users.iter().filter(|user| user.is_refused && user.is_replaced) {
-        over(state, &user.task).await;
+        replaced(state, &user.task).await;
     }
     let users: Vec<User> = users.into_iter().filter(|user| !(user.is_refused && user.is_replaced)).collect();
-    let own = state.keeper.own_names().await.ok()?;
-    let own: BTreeSet<&str> = own.iter().map(|put| put.task.as_str()).collect();
-    let is_there = |user: &&User| own.contains(user.task.as_str());
+    let own: BTreeSet<String> =
+        state.keeper.own_names().await.ok()?.into_iter().map(|put| put.task).collect();
+    let users = over::parted(state, users, &own).await;
+    let is_there = |user: &&User| own.contains(&user.task);
     // One that was stopped, has ended or was replaced is no task that waits for anything.
     let are_to_run = users.iter().filter(|user| (user.is_running || user.is_refused) && !user.is_replaced);
     let lacking: BTreeSet<&str> =
@@ -211,7 +244,7 @@ async fn prove(state: &State, users: &[User]) {
 
 /// A task that could not start was replaced meanwhile. The engine would start it beside the new one when the host is off
 /// the next time: it has no secrets then, as nothing keeps them.
-async fn over(state: &State, task: &str) {
+async fn replaced(state: &State, task: &str) {
     let is_new = state.seen().dropped.insert(task.to_owned());
     let _is_tried_with_the_next_look = state.keeper.forget(task.to_owned()).await;
     if is_new {

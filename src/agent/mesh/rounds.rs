@@ -8,10 +8,12 @@ use tokio::time::{sleep, timeout};
 
 use super::identity::Identity;
 use super::link::ask;
+use super::news;
 use super::state::State;
-use super::talk::{Ask, Reply};
+use super::talk::{Ask, PART_BYTES, Reply};
 use crate::agent::join::Peer;
-use crate::agent::secrets::kept::digest;
+use crate::agent::put::Part;
+use crate::agent::secrets::kept::{digest, owners};
 
 /// Hosts that keep what this one has.
 const GUARDIANS: usize = 2;
@@ -26,6 +28,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Goes round as long as it is polled.
 pub async fn rounds(state: Arc<State>) {
+    state.greeted().await;
     loop {
         if let Some(identity) = state.identity() {
             round(&state, &identity).await;
@@ -44,10 +47,19 @@ pub async fn rounds(state: Arc<State>) {
 }
 
 /// Once around.
-pub(super) async fn round(state: &State, identity: &Identity) {
+pub(super) async fn round(state: &State, identity: &Arc<Identity>) {
     // What cannot be read is not nothing.
     let Ok(names) = state.keeper.own_names().await else { return };
-    let (own, wanted) = (digest(&names), if names.is_empty() { 0 } else { GUARDIANS });
+    let own = Ask::Has { digest: digest(&names), owners: owners(&names) };
+    let wanted = if names.is_empty() { 0 } else { GUARDIANS };
+    // One that was not reached may know something newer by now: before anything is sent to others.
+    let missed = missed(state, identity);
+    if !missed.is_empty() {
+        news::greet_those(state, identity, &missed).await;
+        if is_old(state, identity) {
+            return;
+        }
+    }
     let (mut guardians, mut others) = (0, Vec::new());
     for peer in identity.around() {
         if guardians == wanted || !state.may_tell(&peer.host) {
@@ -55,37 +67,103 @@ pub(super) async fn round(state: &State, identity: &Identity) {
             continue;
         }
         let done = has_kept(state, identity, peer, &own).await;
-        state.reached(&peer.host, done.as_ref().copied().map_err(String::as_str));
+        if is_old(state, identity) {
+            return;
+        }
+        state.reached(&peer.host, done.as_ref().map(|_| ()).map_err(String::as_str));
+        if let Ok(Err(why)) = &done {
+            state.note(&format!("the agent of {} does not keep the secrets of this host: {why}", peer.host));
+        }
         let mut seen = state.seen();
+        seen.not_kept.remove(&peer.host);
         match done {
-            Ok(()) => {
+            Ok(Ok(())) => {
                 guardians += 1;
                 seen.kept_by.insert(peer.host.clone());
                 seen.keep_nothing.remove(&peer.host);
+            }
+            Ok(Err(why)) => {
+                seen.not_kept.insert(peer.host.clone(), why);
+                seen.kept_by.remove(&peer.host);
             }
             Err(_) => drop(seen.kept_by.remove(&peer.host)),
         }
     }
     join_all(others.into_iter().map(|peer| forget(state, identity, peer))).await;
+    let missed = self::missed(state, identity);
+    join_all(missed.into_iter().map(|peer| news::find(state, identity, peer))).await;
 }
 
-/// Has another one keep what tasks of this host have; it is sent if the other has something else.
-async fn has_kept(state: &State, identity: &Identity, peer: &Peer, own: &str) -> Result<(), String> {
-    if let Reply::Has(true) = ask(identity, peer, &Ask::Has { digest: own.to_owned() }).await? {
-        return Ok(());
+/// Others that were not reached the last time.
+fn missed<'a>(state: &State, identity: &'a Identity) -> Vec<&'a Peer> {
+    let seen = state.seen();
+    let is_missed = |peer: &&Peer| matches!(seen.peers.get(&peer.host), Some(Some(_)));
+    identity.join.peers.iter().filter(is_missed).collect()
+}
+
+/// Whether the agent is another one by now, as it has heard of a newer list of agents: the rounds begin again.
+fn is_old(state: &State, identity: &Arc<Identity>) -> bool {
+    state.identity().is_none_or(|now| !Arc::ptr_eq(&now, identity))
+}
+
+/// Has another one keep what tasks of this host have; it is sent if the other has something else. An error within says why
+/// one that is reached does not keep it.
+async fn has_kept(
+    state: &State,
+    identity: &Arc<Identity>,
+    peer: &Peer,
+    own: &Ask,
+) -> Result<Result<(), String>, String> {
+    let Reply::Has { has, list, parts } = ask(identity, peer, own).await? else {
+        return Err("it answers something else".to_owned());
+    };
+    // What is sent is for members of the newest list alone.
+    if list > 0 && list != identity.join.generation {
+        news::greet(state, identity, peer).await?;
     }
-    let set = state.keeper.own().await.map_err(|refusal| refusal.to_string())?;
-    match ask(identity, peer, &Ask::Keep { digest: digest(&set), set }).await? {
-        Reply::Done => Ok(()),
-        _ => Err("it answers something else".to_owned()),
+    if has || is_old(state, identity) {
+        return Ok(Ok(()));
     }
+    let sent = sent(state, identity, peer, parts).await;
+    let names = state.keeper.own_names().await.unwrap_or_default();
+    if sent.is_err() && !matches!(own, Ask::Has { digest: before, .. } if *before == digest(&names)) {
+        // It was no longer one set when all of it was there: the next round sends it as it is now.
+        state.changed.notify_one();
+        return Ok(Err("it has changed while it was sent".to_owned()));
+    }
+    Ok(sent)
+}
+
+/// Sends all of it: in parts, to one that takes them.
+async fn sent(state: &State, identity: &Identity, peer: &Peer, in_parts: bool) -> Result<(), String> {
+    let names = state.keeper.own_names().await.map_err(|refusal| refusal.to_string())?;
+    let (digest, bytes_max) = (digest(&names), if in_parts { PART_BYTES } else { usize::MAX });
+    let (mut known, mut after) = (Vec::new(), String::new());
+    for at in 0.. {
+        let part = state.keeper.own_part(&after, bytes_max, known).await;
+        let (set, more, next) = part.map_err(|refusal| refusal.to_string())?;
+        (known, after) = (next, set.last().map_or_else(|| after.clone(), |put| put.task.clone()));
+        // What fits into one is sent as it always was.
+        let part = (at > 0 || more).then_some(Part { at, is_last: !more });
+        match ask(identity, peer, &Ask::Keep { digest: digest.clone(), part, set }).await? {
+            Reply::Done(_) if more => {}
+            Reply::Done(_) => break,
+            _ => return Err("it answers something else".to_owned()),
+        }
+    }
+    Ok(())
 }
 
 /// Has another one forget what it keeps for this host, or only greets it.
 async fn forget(state: &State, identity: &Identity, peer: &Peer) {
     let is_told = state.may_tell(&peer.host) && !state.seen().keep_nothing.contains(&peer.host);
-    let done = ask(identity, peer, if is_told { &Ask::Drop } else { &Ask::Hello }).await;
-    state.reached(&peer.host, done.as_ref().map(|_| ()).map_err(String::as_str));
+    let done = match is_told {
+        true => ask(identity, peer, &Ask::Drop).await.map(drop),
+        false => news::greet(state, identity, peer).await,
+    };
+    state.reached(&peer.host, done.as_ref().copied().map_err(String::as_str));
+    // It is not to keep anything any more.
+    state.seen().not_kept.remove(&peer.host);
     if is_told && done.is_ok() {
         let mut seen = state.seen();
         seen.keep_nothing.insert(peer.host.clone());

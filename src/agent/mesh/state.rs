@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -23,6 +24,8 @@ pub struct Seen {
     /// Why an agent was not reached, if it was not.
     pub peers: BTreeMap<String, Option<String>>,
     pub kept_by: BTreeSet<String>,
+    /// Why one that is reached does not keep it.
+    pub not_kept: BTreeMap<String, String>,
     /// Those that keep nothing for it, as they said.
     pub keep_nothing: BTreeSet<String>,
     /// Those that have given back what they kept.
@@ -39,6 +42,8 @@ pub struct Seen {
     pub soon: u32,
     /// Tasks that are to run, and whose containers need secrets that are not here.
     pub lacking: usize,
+    /// Tasks that wait for secrets and have none given back, since they are over.
+    pub over: usize,
     pub notes: Notes,
 }
 
@@ -52,6 +57,12 @@ pub struct State {
     /// What it gives to tasks whose variables are secrets.
     pub program: Program,
     identity: watch::Sender<Option<Arc<Identity>>>,
+    /// Where it is written down who it is.
+    pub file: Option<PathBuf>,
+    /// One change of that at a time.
+    pub turn: tokio::sync::Mutex<()>,
+    /// It has asked the others, since it began, whether they know a newer list of agents.
+    greeted: watch::Sender<bool>,
     /// What tasks have has changed.
     pub changed: Notify,
     /// Another one has given something back.
@@ -77,14 +88,18 @@ impl State {
         keeper: Arc<Keeper>,
         cluster: &str,
         program: Program,
-        known: Option<Identity>,
+        file: Option<PathBuf>,
         now: Now,
     ) -> Self {
+        let known = file.as_deref().and_then(Identity::read);
         Self {
             keeper,
             cluster: cluster.to_owned(),
             program,
             identity: watch::Sender::new(known.map(Arc::new)),
+            file,
+            turn: tokio::sync::Mutex::default(),
+            greeted: watch::Sender::new(false),
             changed: Notify::new(),
             given: Notify::new(),
             begun: by_chance(),
@@ -111,10 +126,22 @@ impl State {
             let mut seen = self.seen();
             seen.peers.retain(|host, _| hosts.contains(host));
             seen.kept_by.retain(|host| hosts.contains(host));
+            seen.not_kept.retain(|host, _| hosts.contains(host));
             seen.keep_nothing.retain(|host| hosts.contains(host));
         }
         self.identity.send_replace(identity.map(Arc::new));
         self.changed.notify_one();
+    }
+
+    /// The others have been asked whether they know a newer list of agents.
+    pub fn has_greeted(&self) {
+        self.greeted.send_replace(true);
+    }
+
+    /// Waits for that: before, nothing is given or kept.
+    pub async fn greeted(&self) {
+        let mut greeted = self.greeted.subscribe();
+        let _the_sender_is_ours = greeted.wait_for(|has| *has).await;
     }
 
     /// What was found out.

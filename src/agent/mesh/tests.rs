@@ -1,5 +1,9 @@
 //! Agents among each other, at addresses of this machine: what they keep for each other, and whom they turn away.
 
+mod large;
+mod lists;
+mod over;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -15,14 +19,15 @@ use super::identity::Identity;
 use super::link::ask;
 use super::talk::{Ask, Reply, TALK_MAX, write_ask};
 use super::*;
-use crate::agent::join::{KeyText, Peer};
-use crate::agent::put::{SecretFile, SecretsPut};
+use crate::agent::join::{KeyText, Peer, name_of};
+use crate::agent::put::{Owner, SecretFile, SecretsPut};
 use crate::agent::secrets::kept::digest;
 use crate::vault::Plaintext;
 use crate::vault::authority::Authority;
 
 const NOW: Timestamp = Timestamp(1_796_000_000_000);
 const LIMIT: Duration = Duration::from_secs(30);
+const HELLO: Ask = Ask::Hello { list: 0, news: None };
 
 /// Addresses of one cluster of this machine, and who signs for them.
 struct Ground {
@@ -86,6 +91,11 @@ impl Engine {
     }
 }
 
+/// What a client says of the tasks of these tests.
+fn owner() -> Owner {
+    Owner { stack: "shop".into(), service: "web".into(), slot: "1".into(), born: 0 }
+}
+
 fn loopback(last: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
 }
@@ -105,8 +115,13 @@ impl Ground {
     }
 
     fn join_by(&self, authority: &Authority, host: &str, generation: u64) -> Join {
+        let list = name_of(generation, self.peers.clone());
+        self.join_with(authority, host, generation, Some(&list))
+    }
+
+    fn join_with(&self, authority: &Authority, host: &str, generation: u64, list: Option<&str>) -> Join {
         let own = self.peer(host).clone();
-        let issued = authority.issue(host, own.address, NOW).unwrap();
+        let issued = authority.issue(host, own.address, list, NOW).unwrap();
         Join {
             certificate: issued.certificate,
             key: KeyText::new(issued.key),
@@ -115,6 +130,9 @@ impl Ground {
             generation,
             peers: self.peers.iter().filter(|peer| **peer != own).cloned().collect(),
             own,
+            proof: None,
+            before: Vec::new(),
+            is_out: false,
         }
     }
 
@@ -172,7 +190,7 @@ impl Running {
         };
         let value = Arc::new(Plaintext::new(value.as_bytes().to_vec()));
         self.keeper
-            .put(SecretsPut { task: task.into(), files: vec![(file, Some(value))] }, NOW)
+            .put(SecretsPut { task: task.into(), of: Some(owner()), files: vec![(file, Some(value))] }, NOW)
             .await
             .unwrap();
         self.mesh.changed();
@@ -405,7 +423,8 @@ async fn a_host_that_is_no_member_any_more_is_forgotten_and_let_in_no_more() {
     all["h2"].mesh.join(ground.join_by(&ground.authority, "h2", 2)).await.unwrap();
     assert_eq!(all["h2"].kept("h1").await, [""; 0]);
     let h2 = ground.peer("h2").clone();
-    until("turned away", async || ask(&former, &h2, &Ask::Give { begun: 0 }).await.is_err()).await;
+    until("turned away", async || ask(&former, &h2, &Ask::Give { begun: 0, after: None }).await.is_err())
+        .await;
     // What is older is not believed.
     let old = all["h2"].mesh.join(ground.join_by(&ground.authority, "h2", 1)).await;
     assert!(matches!(old, Err(Refusal::NotJoined { .. })), "{old:?}");
@@ -417,7 +436,7 @@ async fn a_port_passes_from_one_agent_of_a_host_to_the_next() {
     let old = ground.start("h1", "h1");
     old.mesh.join(ground.join("h1")).await.unwrap();
     let (other, h1) = (ground.identity("h2"), ground.peer("h1").clone());
-    until("the old one", async || ask(&other, &h1, &Ask::Hello).await.is_ok()).await;
+    until("the old one", async || ask(&other, &h1, &HELLO).await.is_ok()).await;
     let new = ground.start("h1", "h1");
     until("it cannot listen", async || {
         new.mesh.standing().await.is_some_and(|standing| standing.why_not.is_some())
@@ -426,7 +445,7 @@ async fn a_port_passes_from_one_agent_of_a_host_to_the_next() {
     drop(old);
     until("the new one", async || {
         let listens = new.mesh.standing().await.is_some_and(|standing| standing.why_not.is_none());
-        listens && ask(&other, &h1, &Ask::Hello).await.is_ok()
+        listens && ask(&other, &h1, &HELLO).await.is_ok()
     })
     .await;
 }
@@ -444,7 +463,7 @@ async fn a_certificate_alone_and_an_address_alone_are_not_believed() {
         let mut copy = ground.join("h2");
         copy.own.address = from;
         let copy = Identity::of(copy).unwrap();
-        assert!(ask(&copy, &h1, &Ask::Give { begun: 0 }).await.is_err(), "{from}");
+        assert!(ask(&copy, &h1, &Ask::Give { begun: 0, after: None }).await.is_err(), "{from}");
         assert!(all["h1"].log().await.contains(said), "{}", all["h1"].log().await);
     }
     // From the address of h2, with a certificate of another authority.
@@ -452,11 +471,11 @@ async fn a_certificate_alone_and_an_address_alone_are_not_believed() {
     let mut stranger = ground.join_by(&other, "h2", 1);
     stranger.authority = ground.authority.certificate().to_owned();
     let stranger = Identity::of(stranger).unwrap();
-    assert!(ask(&stranger, &h1, &Ask::Give { begun: 0 }).await.is_err());
+    assert!(ask(&stranger, &h1, &Ask::Give { begun: 0, after: None }).await.is_err());
     assert!(all["h1"].log().await.contains("is no agent of this cluster"), "{}", all["h1"].log().await);
     // Another host's set cannot be asked for: who asks gets its own.
     let h3 = ground.identity("h3");
-    let Ok(Reply::Given(set)) = ask(&h3, &h1, &Ask::Give { begun: 0 }).await else {
+    let Ok(Reply::Given { set, .. }) = ask(&h3, &h1, &Ask::Give { begun: 0, after: None }).await else {
         panic!("what is kept for h3")
     };
     assert!(set.is_empty());
@@ -465,7 +484,7 @@ async fn a_certificate_alone_and_an_address_alone_are_not_believed() {
     // And an agent believes no other server, either.
     let mut elsewhere = h1.clone();
     elsewhere.host = "h2".into();
-    assert!(ask(&h3, &elsewhere, &Ask::Hello).await.unwrap_err().contains("certificate"));
+    assert!(ask(&h3, &elsewhere, &HELLO).await.unwrap_err().contains("certificate"));
 }
 
 /// Sends bytes from an address of the cluster, and reads to the end.
@@ -483,7 +502,7 @@ async fn garbage_and_slow_clients_keep_no_agent_out() {
     let h1 = ground.start("h1", "h1");
     h1.mesh.join(ground.join("h1")).await.unwrap();
     let (other, place) = (ground.identity("h2"), ground.peer("h1").clone());
-    until("it listens", async || ask(&other, &place, &Ask::Hello).await.is_ok()).await;
+    until("it listens", async || ask(&other, &place, &HELLO).await.is_ok()).await;
     for bytes in [
         &b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"[..],
         &[0; 4096],
@@ -499,8 +518,8 @@ async fn garbage_and_slow_clients_keep_no_agent_out() {
         slow.push(tcp(ground.peer("h2").address, place.at()).await);
     }
     for _ in 0..3 {
-        let answer = timeout(LIMIT, ask(&other, &place, &Ask::Hello)).await.expect("in time");
-        assert!(matches!(answer, Ok(Reply::Done)), "{answer:?}");
+        let answer = timeout(LIMIT, ask(&other, &place, &HELLO)).await.expect("in time");
+        assert!(matches!(answer, Ok(Reply::Done(_))), "{answer:?}");
     }
 }
 
@@ -515,7 +534,7 @@ async fn a_client_without_a_certificate_gets_nothing() {
     let h1 = ground.start("h1", "h1");
     h1.mesh.join(ground.join("h1")).await.unwrap();
     let (other, place) = (ground.identity("h2"), ground.peer("h1").clone());
-    until("it listens", async || ask(&other, &place, &Ask::Hello).await.is_ok()).await;
+    until("it listens", async || ask(&other, &place, &HELLO).await.is_ok()).await;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ground.authority.certificate().as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -542,21 +561,23 @@ async fn what_is_too_large_or_not_what_it_says_is_not_kept() {
     let h1 = ground.start("h1", "h1");
     h1.mesh.join(ground.join("h1")).await.unwrap();
     let (other, place) = (ground.identity("h2"), ground.peer("h1").clone());
-    until("it listens", async || ask(&other, &place, &Ask::Hello).await.is_ok()).await;
+    until("it listens", async || ask(&other, &place, &HELLO).await.is_ok()).await;
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let set = |task: &str, bytes: usize| {
         let file = SecretFile { name: "a".into(), version: "v".into(), uid, gid, mode: 0o400, place: None };
         vec![SecretsPut {
             task: task.into(),
+            of: None,
             files: vec![(file, Some(Arc::new(Plaintext::new(vec![7; bytes]))))],
         }]
     };
-    let said = ask(&other, &place, &Ask::Keep { digest: "other".into(), set: set("t1", 8) }).await;
+    let said =
+        ask(&other, &place, &Ask::Keep { digest: "other".into(), part: None, set: set("t1", 8) }).await;
     assert!(said.unwrap_err().contains("refuses"));
     let bad = set("../../t1", 8);
-    assert!(ask(&other, &place, &Ask::Keep { digest: digest(&bad), set: bad }).await.is_err());
+    assert!(ask(&other, &place, &Ask::Keep { digest: digest(&bad), part: None, set: bad }).await.is_err());
     let large = set("t1", TALK_MAX);
-    let asked = Ask::Keep { digest: digest(&large), set: large };
+    let asked = Ask::Keep { digest: digest(&large), part: None, set: large };
     let written = write_ask(&asked);
     assert!(
         ask(&other, &place, &asked).await.unwrap_err().contains("more than the 64 MiB"),

@@ -1,6 +1,6 @@
 //! What an agent asks of the engine of its host. An engine that does not answer says nothing: that is not "no".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{FOLDER, PROGRAMS_FOLDER};
+use crate::agent::put::Owner;
 use crate::http::{body, client, stream};
 use crate::model::ids::STACK_LABEL;
 
@@ -36,8 +37,8 @@ struct Container {
     labels: Option<BTreeMap<String, String>>,
 }
 
-/// The tasks that have a container, in whatever state.
-pub async fn tasks(engine: &Path) -> Result<BTreeSet<String>, String> {
+/// The tasks that have a container, in whatever state, with what they are of.
+pub async fn tasks(engine: &Path) -> Result<BTreeMap<String, Option<Owner>>, String> {
     // Without a version: every engine has this request, and no version of the API is known to all of them.
     let path = format!("/containers/json?all=1&filters=%7B%22label%22%3A%5B%22{TASK_LABEL}%22%5D%7D");
     let (status, bytes) = asked(engine, Method::GET, &path, None).await?;
@@ -45,7 +46,17 @@ pub async fn tasks(engine: &Path) -> Result<BTreeSet<String>, String> {
         return Err(format!("the engine answered {status}"));
     }
     let containers: Vec<Container> = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    Ok(containers.into_iter().filter_map(|one| one.labels?.remove(TASK_LABEL)).collect())
+    let task = |one: Container| {
+        let mut labels = one.labels?;
+        let task = labels.remove(TASK_LABEL)?;
+        Some((task, owner(labels)))
+    };
+    Ok(containers.into_iter().filter_map(task).collect())
+}
+
+fn owner(mut labels: BTreeMap<String, String>) -> Option<Owner> {
+    let [stack, service, slot] = PLACE_LABELS.map(|label| labels.remove(label));
+    Some(Owner { stack: stack?, service: service?, slot: slot?, born: 0 })
 }
 
 /// A container of a task that has secrets.
@@ -259,9 +270,13 @@ pub(in crate::agent) mod tests {
     async fn only_an_engine_that_answers_says_that_there_are_no_tasks() {
         let folder = tempfile::tempdir().unwrap();
         let asked = async |answer| tasks(&engine(folder.path(), answer)).await;
-        let list = r#"[{"Labels": {"io.stackctl.task": "a1"}}, {"Labels": {}}, {"Labels": null}]"#;
-        assert_eq!(asked(reply("200 OK", list)).await, Ok(["a1".to_owned()].into()));
-        assert_eq!(asked(reply("200 OK", "[]")).await, Ok(BTreeSet::new()));
+        let list = r#"[{"Labels": {"io.stackctl.task": "a1"}}, {"Labels": {}}, {"Labels": null}, {"Labels": {
+            "io.stackctl.task": "a2", "STACK": "s", "io.stackctl.service": "w", "io.stackctl.slot": "1"}}]"#;
+        let list = list.replace("STACK", STACK_LABEL);
+        let of = Owner { stack: "s".into(), service: "w".into(), slot: "1".into(), born: 0 };
+        let all = [("a1".to_owned(), None), ("a2".to_owned(), Some(of))];
+        assert_eq!(asked(reply("200 OK", &list)).await, Ok(all.into()));
+        assert_eq!(asked(reply("200 OK", "[]")).await, Ok(BTreeMap::new()));
         for answer in [
             reply("200 OK", "null"),
             reply("200 OK", "{}"),

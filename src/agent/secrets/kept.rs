@@ -4,12 +4,12 @@
 //! replaced as a whole: what its host no longer has is gone here, too.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::store::{NotPut, Store};
 use super::{Keeper, make_folder, refused};
-use crate::agent::put::SecretsPut;
+use crate::agent::put::{Over, Part, SecretFile, SecretsPut};
 use crate::agent::wire::Refusal;
 use crate::model::Timestamp;
 use crate::model::ids::sha256_hex;
@@ -19,6 +19,10 @@ const FOLDER: &str = ".kept";
 /// In the folder of a host: its name, and the digest of what it has sent.
 const OF: &str = "of";
 const DIGEST: &str = "digest";
+/// While it comes in parts: the number of the next, and the digest of the whole.
+const NEXT: &str = "next";
+/// And the digest of what its tasks are of.
+const OWNERS: &str = "owners";
 /// Before the name of a folder that is being made, or taken away.
 const NEW: &str = ".new-";
 const OLD: &str = ".old-";
@@ -34,15 +38,44 @@ pub fn digest(set: &[SecretsPut]) -> String {
     sha256_hex(&serde_json::to_vec(&tasks).expect("texts and numbers are JSON"))
 }
 
+/// A digest of what tasks are of. It is another one than that of what they have: agents of 0.8.0 know of that alone.
+#[must_use]
+pub fn owners(set: &[SecretsPut]) -> String {
+    let mut tasks: Vec<_> = set.iter().map(|put| (&put.task, &put.of)).collect();
+    tasks.sort();
+    sha256_hex(&serde_json::to_vec(&tasks).expect("texts and numbers are JSON"))
+}
+
 impl Keeper {
     /// What tasks of this host have, with each value once.
     ///
     /// # Errors
     ///
     /// The system refuses.
-    pub async fn own(&self) -> Result<Vec<SecretsPut>, Refusal> {
+    #[cfg(test)]
+    pub(crate) async fn own(&self) -> Result<Vec<SecretsPut>, Refusal> {
         let _turn = self.turn.lock().await;
         Ok(self.in_store(false, |store| store.set()).await?.unwrap_or_default())
+    }
+
+    /// A part of it: see [`Store::part`].
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub async fn own_part(
+        &self,
+        after: &str,
+        bytes_max: usize,
+        mut known: Vec<SecretFile>,
+    ) -> Result<(Vec<SecretsPut>, bool, Vec<SecretFile>), Refusal> {
+        let _turn = self.turn.lock().await;
+        let after = after.to_owned();
+        let part = self.in_store(false, move |store| {
+            let (set, more) = store.part(&after, bytes_max, &mut known)?;
+            Ok((set, more, known))
+        });
+        Ok(part.await?.unwrap_or_default())
     }
 
     /// The same without values.
@@ -52,12 +85,7 @@ impl Keeper {
     /// The system refuses.
     pub async fn own_names(&self) -> Result<Vec<SecretsPut>, Refusal> {
         let _turn = self.turn.lock().await;
-        let tasks = self.in_store(false, |store| store.list()).await?.unwrap_or_default();
-        let bare = |(task, files): (String, Vec<_>)| SecretsPut {
-            task,
-            files: files.into_iter().map(|file| (file, None)).collect(),
-        };
-        Ok(tasks.into_iter().map(bare).collect())
+        Ok(self.in_store(false, bare).await?.unwrap_or_default())
     }
 
     /// Writes what another agent has kept, of tasks that have nothing here: their ids.
@@ -88,20 +116,24 @@ impl Keeper {
         Ok(done.await?.unwrap_or_default())
     }
 
-    /// Whether just this is kept for a host.
+    /// Whether just this is kept for a host. `owners` is empty where the host does not say what its tasks are of.
     ///
     /// # Errors
     ///
     /// The system refuses.
-    pub async fn has_of(&self, host: &str, digest: &str) -> Result<bool, Refusal> {
+    pub async fn has_of(&self, host: &str, digest: &str, owners: &str) -> Result<bool, Refusal> {
         let _turn = self.turn.lock().await;
-        let (folder, digest) = (folder_of(host), digest.to_owned());
-        let is_same =
-            self.in_kept(false, move |kept| Ok(text(&kept.join(folder).join(DIGEST)) == Some(digest)));
+        let (folder, digest, owners) = (folder_of(host), digest.to_owned(), owners.to_owned());
+        let is_same = self.in_kept(false, move |kept| {
+            let said = |name: &str| text(&kept.join(&folder).join(name)).unwrap_or_default();
+            // One that says nothing of what tasks are of does not send it, either.
+            Ok(said(DIGEST) == digest && (owners.is_empty() || said(OWNERS) == owners))
+        });
         Ok(is_same.await?.unwrap_or(false))
     }
 
-    /// Keeps this for a host, instead of what was kept for it before.
+    /// Keeps this for a host, instead of what was kept for it before: a set with this digest, or a part of it, once the last
+    /// one is there.
     ///
     /// # Errors
     ///
@@ -110,36 +142,53 @@ impl Keeper {
         &self,
         host: &str,
         said: &str,
+        part: Part,
         set: Vec<SecretsPut>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        if digest(&set) != said {
-            return Err(refused(&"it is not what its digest says"));
-        }
         let _turn = self.turn.lock().await;
         self.check().await?;
         let (name, of, said) = (folder_of(host), host.to_owned(), said.to_owned());
+        let over = self.over_of_now(host).await?;
+        let mut left = over.clone();
         let done = self.in_kept(true, move |kept| {
-            let (new, old) = (kept.join(format!("{NEW}{name}")), kept.join(format!("{OLD}{name}")));
-            // What an agent left that was killed in the middle of it.
-            super::sets::remove(&new)?;
-            super::sets::remove(&old)?;
-            make_folder(&new)?;
-            let store = Store::new(new.clone());
-            for put in &set {
-                if let Err(why) = store.put(put, now) {
-                    super::sets::remove(&new)?;
-                    return match why {
-                        NotPut::Files(error) => Err(error),
-                        other => Err(io::Error::other(other.to_string())),
-                    };
+            let new = kept.join(format!("{NEW}{name}"));
+            let done = (|| {
+                begin(&new, &said, part)?;
+                let store = Store::new(new.clone());
+                for put in &set {
+                    store.put(put, now).map_err(|why| match why {
+                        NotPut::Files(error) => error,
+                        other => io::Error::other(other.to_string()),
+                    })?;
                 }
-            }
-            write(&new.join(OF), &of)?;
-            write(&new.join(DIGEST), &said)?;
-            super::store::move_over(&new, &kept.join(&name), &old)
+                if !part.is_last {
+                    write(&new.join(NEXT), &format!("{} {said}", part.at + 1))?;
+                    return Ok(Vec::new());
+                }
+                let all = bare(&store)?;
+                if digest(&all) != said {
+                    return Err(io::Error::other("it is not what its digest says"));
+                }
+                // What a client said to be over while the host was off is not kept, whatever that still has.
+                for put in all.iter().filter(|put| over.iter().any(|one| one.is_of(put))) {
+                    super::sets::remove(&new.join(&put.task))?;
+                }
+                write(&new.join(OF), &of)?;
+                write(&new.join(OWNERS), &owners(&all))?;
+                write(&new.join(DIGEST), &said)?;
+                let old = kept.join(format!("{OLD}{name}"));
+                super::sets::remove(&old)?;
+                super::store::move_over(&new, &kept.join(&name), &old)?;
+                Ok(all)
+            })();
+            done.inspect_err(|_: &io::Error| drop(super::sets::remove(&new)))
         });
-        done.await?.ok_or_else(|| refused(&"its folder is gone"))
+        let all = done.await?.ok_or_else(|| refused(&"its folder is gone"))?;
+        // One that was made again since under the same id is another one.
+        let before = left.len();
+        left.retain(|one| !all.iter().any(|put| put.task == one.task && !one.is_of(put)));
+        if left.len() < before { self.write_over(host, left).await } else { Ok(()) }
     }
 
     /// What is kept for a host; `None` if nothing is.
@@ -147,7 +196,8 @@ impl Keeper {
     /// # Errors
     ///
     /// The system refuses.
-    pub async fn kept_of(&self, host: &str) -> Result<Option<Vec<SecretsPut>>, Refusal> {
+    #[cfg(test)]
+    pub(crate) async fn kept_of(&self, host: &str) -> Result<Option<Vec<SecretsPut>>, Refusal> {
         let _turn = self.turn.lock().await;
         let folder = folder_of(host);
         let kept = self.in_kept(false, move |kept| {
@@ -157,6 +207,44 @@ impl Keeper {
         Ok(kept.await?.flatten())
     }
 
+    /// A part of what is kept for a host, which can be written without the others; and whether there are more.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub async fn kept_part_of(
+        &self,
+        host: &str,
+        after: &str,
+        bytes_max: usize,
+    ) -> Result<(Vec<SecretsPut>, bool), Refusal> {
+        let _turn = self.turn.lock().await;
+        let (folder, after) = (folder_of(host), after.to_owned());
+        let kept = self.in_kept(false, move |kept| {
+            let folder = kept.join(folder);
+            match text(&folder.join(DIGEST)) {
+                None => Ok((Vec::new(), false)),
+                Some(_) => Store::new(folder).part(&after, bytes_max, &mut Vec::new()),
+            }
+        });
+        Ok(kept.await?.unwrap_or_default())
+    }
+
+    /// The same without values; nothing if nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub async fn kept_names_of(&self, host: &str) -> Result<Vec<SecretsPut>, Refusal> {
+        let _turn = self.turn.lock().await;
+        let folder = folder_of(host);
+        let kept = self.in_kept(false, move |kept| {
+            let folder = kept.join(folder);
+            if text(&folder.join(DIGEST)).is_none() { Ok(Vec::new()) } else { bare(&Store::new(folder)) }
+        });
+        Ok(kept.await?.unwrap_or_default())
+    }
+
     /// Forgets what is kept for hosts that are none of these.
     ///
     /// # Errors
@@ -164,6 +252,7 @@ impl Keeper {
     /// The system refuses.
     pub async fn keep_only_of(&self, hosts: Vec<String>) -> Result<(), Refusal> {
         let _turn = self.turn.lock().await;
+        self.keep_over_only_of(&hosts).await?;
         let left = self.in_kept(false, move |kept| {
             let stay: Vec<String> = hosts.iter().map(|host| folder_of(host)).collect();
             for name in names(kept)?.iter().filter(|name| !stay.contains(name)) {
@@ -201,6 +290,26 @@ impl Keeper {
         Ok(hosts.await?.unwrap_or_default())
     }
 
+    /// Forgets these tasks of what is kept for a host: how many of them were there.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(super) async fn drop_tasks_of(&self, host: &str, over: Vec<Over>) -> Result<usize, Refusal> {
+        let folder = folder_of(host);
+        let dropped = self.in_kept(false, move |kept| {
+            let store = Store::new(kept.join(folder));
+            let is_it = |one: &&Over| store.of(&one.task).is_some_and(|of| of.born == one.born);
+            let mut dropped = 0;
+            for one in over.iter().filter(is_it) {
+                // What is no task's name has no owner.
+                dropped += usize::from(store.forget(&one.task).is_ok());
+            }
+            Ok(dropped)
+        });
+        Ok(dropped.await?.unwrap_or(0))
+    }
+
     /// Works in the folder of what is kept for others; `None` where there is none, and none is to be made.
     async fn in_kept<T, W>(&self, is_to_be: bool, work: W) -> Result<Option<T>, Refusal>
     where
@@ -223,6 +332,27 @@ impl Keeper {
     }
 }
 
+/// Makes the folder of a set, or finds the one that has the parts before this one.
+fn begin(new: &Path, said: &str, part: Part) -> io::Result<()> {
+    if part.at == 0 {
+        // What an agent left that was killed in the middle of it.
+        super::sets::remove(new)?;
+        return make_folder(new);
+    }
+    let is_next = text(&new.join(NEXT)).is_some_and(|next| next == format!("{} {said}", part.at));
+    if is_next { Ok(()) } else { Err(io::Error::other("the parts before this one are not there")) }
+}
+
+/// What tasks have, without values.
+fn bare(store: &Store) -> io::Result<Vec<SecretsPut>> {
+    let bare = |(task, files): (String, Vec<_>)| SecretsPut {
+        of: store.of(&task),
+        task,
+        files: files.into_iter().map(|file| (file, None)).collect(),
+    };
+    Ok(store.list()?.into_iter().map(bare).collect())
+}
+
 /// Each file with its value, where another one of the same set has it.
 #[must_use]
 pub fn filled(mut set: Vec<SecretsPut>) -> Vec<SecretsPut> {
@@ -235,23 +365,23 @@ pub fn filled(mut set: Vec<SecretsPut>) -> Vec<SecretsPut> {
     set
 }
 
-fn folder_of(host: &str) -> String {
+pub(super) fn folder_of(host: &str) -> String {
     sha256_hex(host.as_bytes())[..NAME_CHARS].to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is kept for others is files")]
-fn names(folder: &Path) -> io::Result<Vec<String>> {
+pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
     let name = |entry: io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
     std::fs::read_dir(folder)?.map(name).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is kept for others is files")]
-fn text(file: &Path) -> Option<String> {
+pub(super) fn text(file: &Path) -> Option<String> {
     std::fs::read_to_string(file).ok()
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is kept for others is files")]
-fn write(file: &PathBuf, text: &str) -> io::Result<()> {
+pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
     std::fs::write(file, text)
 }
 
@@ -259,10 +389,10 @@ fn write(file: &PathBuf, text: &str) -> io::Result<()> {
 #[allow(clippy::disallowed_methods, reason = "a test looks at files")]
 mod tests {
     use super::*;
-    use crate::agent::put::SecretFile;
     use crate::agent::wire::Answer;
     use crate::vault::Plaintext;
 
+    const ALL: Part = Part { at: 0, is_last: true };
     const NOW: Timestamp = Timestamp(1_769_860_000_000);
 
     fn put(task: &str, files: &[(&str, &str)]) -> SecretsPut {
@@ -272,7 +402,7 @@ mod tests {
             let file = SecretFile { name: (*name).into(), version, uid, gid, mode: 0o400, place: None };
             (file, Some(Arc::new(Plaintext::new(value.as_bytes().to_vec()))))
         };
-        SecretsPut { task: task.into(), files: files.iter().map(file).collect() }
+        SecretsPut { task: task.into(), of: None, files: files.iter().map(file).collect() }
     }
 
     fn tasks(set: &[SecretsPut]) -> Vec<&str> {
@@ -285,9 +415,11 @@ mod tests {
         let keeper = Keeper::of_test(own.path(), None);
         let first = vec![put("t1", &[("a", "x")]), put("t2", &[("a", "x"), ("b", "y")])];
         let said = digest(&first);
-        assert!(!keeper.has_of("h1", &said).await.unwrap());
-        keeper.keep_of("h1", &said, first, NOW).await.unwrap();
-        assert!(keeper.has_of("h1", &said).await.unwrap() && !keeper.has_of("h2", &said).await.unwrap());
+        assert!(!keeper.has_of("h1", &said, "").await.unwrap());
+        keeper.keep_of("h1", &said, ALL, first, NOW).await.unwrap();
+        assert!(
+            keeper.has_of("h1", &said, "").await.unwrap() && !keeper.has_of("h2", &said, "").await.unwrap()
+        );
         assert_eq!(keeper.keeps_for().await.unwrap(), ["h1"]);
         assert_eq!(keeper.list().await, Ok(Answer::Kept(Vec::new())));
         keeper.tidy(Timestamp(NOW.0 + 10_000_000)).await;
@@ -296,7 +428,7 @@ mod tests {
         assert!(kept[1].files[0].1.is_none(), "each value once");
         assert!(keeper.kept_of("h2").await.unwrap().is_none(), "only what is its own");
         let second = vec![put("t2", &[("b", "z")])];
-        keeper.keep_of("h1", &digest(&second), second, NOW).await.unwrap();
+        keeper.keep_of("h1", &digest(&second), ALL, second, NOW).await.unwrap();
         assert_eq!(tasks(&keeper.kept_of("h1").await.unwrap().unwrap()), ["t2"]);
         let folder = own.path().join("secrets/.kept").join(folder_of("h1"));
         assert!(!folder.join("t1").exists());
@@ -306,18 +438,18 @@ mod tests {
             std::fs::create_dir_all(left.join("t1")).unwrap();
         }
         let third = vec![put("t2", &[("b", "w")])];
-        keeper.keep_of("h1", &digest(&third), third, NOW).await.unwrap();
+        keeper.keep_of("h1", &digest(&third), ALL, third, NOW).await.unwrap();
         assert_eq!(tasks(&keeper.kept_of("h1").await.unwrap().unwrap()), ["t2"]);
         assert_eq!(std::fs::read_dir(own.path().join("secrets/.kept")).unwrap().count(), 1);
         // Another digest than it says.
-        assert!(keeper.keep_of("h1", "other", vec![put("t3", &[("a", "x")])], NOW).await.is_err());
+        assert!(keeper.keep_of("h1", "other", ALL, vec![put("t3", &[("a", "x")])], NOW).await.is_err());
         assert_eq!(tasks(&keeper.kept_of("h1").await.unwrap().unwrap()), ["t2"]);
         // A path for a task.
         let bad = vec![put("../t", &[("a", "x")])];
-        assert!(keeper.keep_of("h1", &digest(&bad), bad, NOW).await.is_err());
+        assert!(keeper.keep_of("h1", &digest(&bad), ALL, bad, NOW).await.is_err());
         assert_eq!(tasks(&keeper.kept_of("h1").await.unwrap().unwrap()), ["t2"]);
         let other = vec![put("t9", &[("a", "x")])];
-        keeper.keep_of("../../x", &digest(&other), other, NOW).await.unwrap();
+        keeper.keep_of("../../x", &digest(&other), ALL, other, NOW).await.unwrap();
         keeper.keep_only_of(vec!["../../x".into()]).await.unwrap();
         assert_eq!(keeper.keeps_for().await.unwrap(), ["../../x"]);
         keeper.drop_of("../../x").await.unwrap();
@@ -333,12 +465,61 @@ mod tests {
         }
         let set = here.own().await.unwrap();
         assert_eq!(digest(&set), digest(&here.own_names().await.unwrap()));
-        there.keep_of("h1", &digest(&set), set, NOW).await.unwrap();
+        there.keep_of("h1", &digest(&set), ALL, set, NOW).await.unwrap();
         here.forget("t2".into()).await.unwrap();
         let kept = there.kept_of("h1").await.unwrap().unwrap();
         assert_eq!(here.restore(kept, NOW).await, Ok(vec!["t2".to_owned()]));
         let text = |path: &str| std::fs::read_to_string(own.path().join("secrets").join(path)).unwrap();
         assert_eq!((text("t2/0"), text("t2/1")), ("x".into(), "y".into()));
         assert_eq!(here.own().await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_parts_is_kept_when_all_of_it_is_there() {
+        let (own, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (here, there) = (Keeper::of_test(own.path(), None), Keeper::of_test(other.path(), None));
+        let long = "x".repeat(100);
+        for (task, value) in [("t1", "a"), ("t2", long.as_str()), ("t3", "a"), ("t4", "d")] {
+            here.put(put(task, &[("n", value)]), NOW).await.unwrap();
+        }
+        let names = here.own_names().await.unwrap();
+        let (mut parts, mut known, mut after) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let (set, more, next) = here.own_part(&after, 50, known).await.unwrap();
+            (known, after) = (next, set.last().unwrap().task.clone());
+            parts.push(set);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(
+            parts.iter().map(|set| tasks(set)).collect::<Vec<_>>(),
+            [vec!["t1", "t2"], vec!["t3", "t4"]]
+        );
+        assert!(parts[1][0].files[0].1.is_none(), "each value once");
+        let said = digest(&names);
+        let part = |at, is_last| Part { at, is_last };
+        let keep = async |at, is_last, set: &Vec<SecretsPut>| {
+            there.keep_of("h1", &said, part(at, is_last), set.clone(), NOW).await
+        };
+        assert!(keep(1, true, &parts[1]).await.is_err(), "the first one is missing");
+        keep(0, false, &parts[0]).await.unwrap();
+        assert!(there.kept_of("h1").await.unwrap().is_none(), "not before all is there");
+        assert!(there.keep_of("h1", "other", part(1, true), parts[1].clone(), NOW).await.is_err());
+        keep(0, false, &parts[0]).await.unwrap();
+        assert!(keep(1, true, &parts[1][..1].to_vec()).await.is_err(), "one is missing");
+        keep(0, false, &parts[0]).await.unwrap();
+        keep(1, true, &parts[1]).await.unwrap();
+        assert!(there.has_of("h1", &said, &owners(&names)).await.unwrap());
+        // Given back in parts that are good by themselves.
+        let (first, more) = there.kept_part_of("h1", "", 50).await.unwrap();
+        let (second, end) = there.kept_part_of("h1", "t2", 50).await.unwrap();
+        assert_eq!(
+            (tasks(&first), more, tasks(&second), end),
+            (vec!["t1", "t2"], true, vec!["t3", "t4"], false)
+        );
+        assert!(second[0].files[0].1.is_some());
+        let left = std::fs::read_dir(other.path().join("secrets/.kept")).unwrap().count();
+        assert_eq!(left, 1, "nothing is left beside it");
     }
 }

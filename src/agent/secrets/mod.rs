@@ -20,6 +20,7 @@ pub(super) mod engine;
 pub(super) mod kept;
 mod memory;
 mod mounts;
+mod over;
 mod programs;
 mod sets;
 mod store;
@@ -217,6 +218,7 @@ impl Keeper {
         let kept = |(task, files): (String, Vec<SecretFile>)| KeptTask {
             task,
             secrets: files.into_iter().map(secret).collect(),
+            of: None,
         };
         let tasks = self.in_store(false, |store| store.list()).await?.unwrap_or_default();
         Ok(Answer::Kept(tasks.into_iter().map(kept).collect()))
@@ -260,12 +262,18 @@ impl Keeper {
             return;
         }
         // What is put while the engine is asked is young, and so is what is asked for once more.
-        let Ok(used) = engine::tasks(engine).await else { return };
+        let Ok(mut used) = engine::tasks(engine).await else { return };
         let _turn = self.turn.lock().await;
         // What cannot be removed now is tried again with the next look.
         let programs = self.programs();
         let tidied = self.in_store(false, move |store| {
-            store.tidy(now, TASK_AGE, |task| used.contains(task))?;
+            store.tidy(now, TASK_AGE, |task| used.contains_key(task))?;
+            // A client of an earlier version did not say what its tasks are of.
+            for (task, _) in store.list()? {
+                if let Some(of) = used.remove(&task).flatten().filter(|_| store.of(&task).is_none()) {
+                    store.say_of(&task, of)?;
+                }
+            }
             keep_programs(&programs, store)
         });
         let _tidied = tidied.await;
@@ -458,7 +466,11 @@ mod tests {
     fn put(task: &str) -> SecretsPut {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         let file = SecretFile { name: "a".into(), version: "v".into(), uid, gid, mode: 0o400, place: None };
-        SecretsPut { task: task.into(), files: vec![(file, Some(Arc::new(Plaintext::new(b"x".to_vec()))))] }
+        SecretsPut {
+            task: task.into(),
+            of: None,
+            files: vec![(file, Some(Arc::new(Plaintext::new(b"x".to_vec()))))],
+        }
     }
 
     #[tokio::test]
@@ -477,7 +489,7 @@ mod tests {
         assert_eq!(keeper.keeping().await.tasks, 2);
         assert_eq!(keeper.forget("t1".into()).await, Ok(Answer::Done));
         let secret = KeptSecret { name: "a".into(), version: "v".into() };
-        let kept = KeptTask { task: "t2".into(), secrets: vec![secret] };
+        let kept = KeptTask { task: "t2".into(), secrets: vec![secret], of: None };
         assert_eq!(keeper.list().await, Ok(Answer::Kept(vec![kept])));
         assert_eq!(keeper.clear().await, Ok(Answer::Done));
         assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 0);

@@ -4,6 +4,7 @@
 //!
 //! One at a time works in the folder: see the [keeper](super).
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
@@ -13,14 +14,15 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::sets::{Sets, remove};
-use crate::agent::put::{SecretFile, SecretsPut};
+use crate::agent::put::{Owner, SecretFile, SecretsPut};
 use crate::model::Timestamp;
 use crate::vault::Plaintext;
 
-/// What a task's files are, beside them.
+/// What a task's files are, beside them; and what the task is of.
 const MANIFEST: &str = "manifest";
 /// The number of a task's first set of files that are swapped.
 const FIRST: u32 = 1;
+const OWNER: &str = "of";
 /// Before the name of a task's folder that is being made, or taken away.
 const NEW: &str = ".new-";
 const OLD: &str = ".old-";
@@ -64,6 +66,9 @@ impl Store {
         let files: Vec<&SecretFile> = put.files.iter().map(|(file, _)| file).collect();
         let folder = self.0.join(&put.task);
         if self.manifest(&put.task).is_some_and(|there| there.iter().eq(files.iter().copied())) {
+            if let Some(of) = put.of.clone().filter(|_| self.of(&put.task).is_none()) {
+                self.say_of(&put.task, of)?;
+            }
             // It may have been written long ago, and its container is about to be made.
             return Ok(touch(&folder, now)?);
         }
@@ -72,7 +77,11 @@ impl Store {
             (self.0.join(format!("{NEW}{}", put.task)), self.0.join(format!("{OLD}{}", put.task)));
         remove(&new)?;
         remove(&old)?;
-        self.write(&new, &files, &values).inspect_err(|_| drop(remove(&new)))?;
+        let written = self.write(&new, &files, &values).and_then(|()| match &put.of {
+            Some(of) => write_owner(&new, of.clone()),
+            None => Ok(()),
+        });
+        written.inspect_err(|_| drop(remove(&new)))?;
         move_over(&new, &folder, &old)?;
         Ok(touch(&folder, now)?)
     }
@@ -137,6 +146,17 @@ impl Store {
         Ok(remove(&self.0.join(task))?)
     }
 
+    /// What a task is of, if that was said.
+    #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
+    pub fn of(&self, task: &str) -> Option<Owner> {
+        serde_json::from_slice(&std::fs::read(self.0.join(task).join(OWNER)).ok()?).ok()
+    }
+
+    /// Remembers what a task is of that has files.
+    pub fn say_of(&self, task: &str, of: Owner) -> io::Result<()> {
+        write_owner(&self.0.join(task), of)
+    }
+
     /// Whether a task has files.
     pub fn has(&self, task: &str) -> bool {
         is_task(task) && self.manifest(task).is_some()
@@ -154,23 +174,40 @@ impl Store {
     }
 
     /// The tasks with their values, each value once: as they can be written elsewhere.
+    #[cfg(test)]
     pub fn set(&self) -> io::Result<Vec<SecretsPut>> {
+        Ok(self.part("", usize::MAX, &mut Vec::new())?.0)
+    }
+
+    /// The same of the tasks behind one, in the order of their ids, until their values are so many bytes; and whether there are
+    /// more. `known`: files whose values were in an earlier part.
+    pub fn part(
+        &self,
+        after: &str,
+        bytes_max: usize,
+        known: &mut Vec<SecretFile>,
+    ) -> io::Result<(Vec<SecretsPut>, bool)> {
         let there = self.list()?;
-        let mut known: Vec<SecretFile> = Vec::new();
-        let mut set = Vec::new();
-        for (task, files) in &there {
-            let mut put = SecretsPut { task: task.clone(), files: Vec::with_capacity(files.len()) };
+        let (mut set, mut bytes) = (Vec::new(), 0);
+        for (task, files) in there.iter().filter(|(task, _)| task.as_str() > after) {
+            if bytes >= bytes_max {
+                return Ok((set, true));
+            }
+            let files_max = files.len();
+            let mut put =
+                SecretsPut { task: task.clone(), of: self.of(task), files: Vec::with_capacity(files_max) };
             for file in files {
                 let value = match known.iter().any(|one| one.has_value_of(file)) {
                     true => None,
                     false => self.value_of(file, &there),
                 };
+                bytes += value.as_ref().map_or(0, |value| value.expose().len());
                 known.extend(value.is_some().then(|| file.clone()));
                 put.files.push((file.clone(), value));
             }
             set.push(put);
         }
-        Ok(set)
+        Ok((set, false))
     }
 
     /// What lies beside the tasks under a name that no task has.
@@ -288,6 +325,15 @@ fn write_file(path: &Path, file: &SecretFile, value: &Plaintext) -> io::Result<(
 fn make(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).open(path)?.write_all(content)
+/// As a whole or not at all.
+#[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
+fn write_owner(folder: &Path, mut of: Owner) -> io::Result<()> {
+    if of.born == 0 {
+        of.born = RandomState::new().build_hasher().finish().max(1);
+    }
+    let new = folder.join("of.new");
+    std::fs::write(&new, serde_json::to_vec(&of)?)?;
+    std::fs::rename(&new, folder.join(OWNER))
 }
 
 /// Whether it can be the id of a task, and so the name of a folder and no other path.
@@ -331,7 +377,7 @@ mod tests {
     fn put(task: &str, files: &[(SecretFile, Option<&str>)]) -> SecretsPut {
         let value = |text: &str| Arc::new(Plaintext::new(text.as_bytes().to_vec()));
         let files = files.iter().map(|(file, text)| (file.clone(), text.map(value))).collect();
-        SecretsPut { task: task.into(), files }
+        SecretsPut { task: task.into(), of: None, files }
     }
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -387,6 +433,31 @@ mod tests {
         store.put(&put("t1", &[(file("b", "1"), None)]), NOW).unwrap();
         assert_eq!(text(&folder, "t1/0"), "y");
         assert!(!folder.path().join("t1/1").exists() && !folder.path().join(".old-t1").exists());
+    }
+
+    #[test]
+    fn what_a_task_is_of_is_remembered_and_a_task_that_is_made_again_is_another_one() {
+        let (folder, store) = store();
+        let owner = |born| Owner { stack: "shop".into(), service: "web".into(), slot: "1".into(), born };
+        let files = [(file("a", "1"), Some("x"))];
+        store.put(&put("t1", &files), NOW).unwrap();
+        assert_eq!(store.of("t1"), None);
+        let said = SecretsPut { of: Some(owner(0)), ..put("t1", &files) };
+        store.put(&said, NOW).unwrap();
+        let first = store.of("t1").unwrap();
+        assert!(first.born != 0 && first == owner(first.born));
+        store.put(&said, NOW).unwrap();
+        assert_eq!(
+            (store.of("t1"), store.set().unwrap()[0].of.clone()),
+            (Some(first.clone()), Some(first.clone()))
+        );
+        store.forget("t1").unwrap();
+        store.put(&said, NOW).unwrap();
+        assert_ne!(store.of("t1").unwrap().born, first.born);
+        // As another agent sends it.
+        store.put(&SecretsPut { of: Some(owner(7)), ..put("t2", &files) }, NOW).unwrap();
+        assert_eq!(store.of("t2"), Some(owner(7)));
+        assert_eq!(std::fs::read_dir(folder.path().join("t2")).unwrap().count(), 3);
     }
 
     #[test]

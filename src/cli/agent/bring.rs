@@ -9,7 +9,7 @@ use super::super::render::agents::{happened, plan_text};
 use super::super::render::text::clean;
 use super::super::report::Failure;
 use super::super::ui::Ui;
-use super::install::{acquaint, consent, not_possible, unfinished};
+use super::install::{acquaint, consent, not_possible, unfinished, waiting};
 use crate::inventory::Inventory;
 use crate::model::NodeName;
 use crate::ops::agents::install::install;
@@ -76,7 +76,9 @@ impl Needed {
         let (actor, writing) = (cluster.actor(), cluster.writing());
         let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
         let tell = |node: &_, what| context.ui.say(&clean(&happened(node, &what)));
-        let failed = install(&hands, plan, tell, warn_unended(&context.ui)).await?;
+        let failed =
+            install(&hands, plan, tell, |holder| waiting(&context.ui, holder), warn_unended(&context.ui))
+                .await?;
         acquaint(context, cluster).await;
         match failed.first() {
             None => Ok(()),

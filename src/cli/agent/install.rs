@@ -9,14 +9,16 @@ use super::super::recorded::warn_unended;
 use super::super::render::agents::{happened, plan_text};
 use super::super::render::text::{clean, count, some_of};
 use super::super::report::{Blame, Exit, Failure};
+use super::super::ui::Ui;
 use super::{Unfinished, look_at};
 use crate::fleet::ConnectOptions;
 use crate::inventory::{FILE, Inventory};
+use crate::ops::agents::Hands;
 use crate::ops::agents::install::{NotInstalled, install};
-use crate::ops::agents::join::{Joined, join};
+use crate::ops::agents::join::{Joined, acquaint as acquainted};
 use crate::ops::agents::plan::{Obstacle, Permission, Plan, permission};
 use crate::ops::agents::programs::Programs;
-use crate::ops::agents::{Hands, look};
+use crate::ops::records::Holder;
 use crate::ops::vault::VaultError;
 
 /// Hosts that a message names.
@@ -99,7 +101,7 @@ pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failur
         let tell = |node: &_, what| ui.say(&clean(&happened(node, &what)));
         let (actor, writing) = (cluster.actor(), cluster.writing());
         let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
-        let failed = install(&hands, &plan, tell, unended).await?;
+        let failed = install(&hands, &plan, tell, |holder| waiting(ui, holder), unended).await?;
         let done = plan.changes().count() - failed.len();
         ui.say(&format!("{} done.", count(done, "host")));
         for (node, why) in &failed {
@@ -118,8 +120,7 @@ pub(super) async fn acquaint(context: &Context, cluster: &Cluster) {
     let ui = &context.ui;
     let (actor, writing) = (cluster.actor(), cluster.writing());
     let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
-    let look = look(&cluster.fleet, cluster.clock, None).await;
-    match join(&hands, &cluster.papers(), &look).await {
+    match acquainted(&hands, &cluster.papers()).await {
         Ok(Joined { met, failed, nowhere }) => {
             if !met.is_empty() {
                 let names: Vec<String> = met.iter().map(ToString::to_string).collect();
@@ -137,6 +138,12 @@ pub(super) async fn acquaint(context: &Context, cluster: &Cluster) {
         Err(VaultError::NoKey) => {}
         Err(why) => ui.warn(&clean(&format!("agents do not know each other: {why}"))),
     }
+}
+
+/// Another process does the same, and is waited for.
+pub(super) fn waiting(ui: &Ui, holder: &Holder) {
+    let Holder { who, pid, verb, .. } = holder;
+    ui.say(&clean(&format!("Waiting for {who} (process {pid}, `{verb}`), which works on the agents.")));
 }
 
 pub(super) fn unfinished(node: &str, why: &NotInstalled, failed: usize) -> Unfinished {

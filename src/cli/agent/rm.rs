@@ -7,6 +7,7 @@ use super::super::recorded::warn_unended;
 use super::super::render::agents::{removal_text, removed};
 use super::super::render::text::{clean, count, some_of};
 use super::super::report::{Blame, Exit, Failure};
+use super::install::waiting;
 use super::{Unfinished, look_at};
 use crate::fleet::ConnectOptions;
 use crate::fleet::agents::NotShipped;
@@ -74,7 +75,7 @@ pub(super) fn run(args: &AgentRm, context: &Context) -> Result<Exit, Failure> {
         }
         let unended = warn_unended(ui);
         let tell = |node: &_, agent: &_| ui.say(&clean(&removed(node, agent)));
-        let failed = remove(cluster, &hosts, tell, unended).await?;
+        let failed = remove(cluster, &hosts, tell, |holder| waiting(ui, holder), unended).await?;
         ui.say(&format!("{} without an agent.", count(hosts.len() - failed.len(), "host")));
         for (node, why) in &failed {
             ui.warn(&clean(&format!("{node}: {why}")));

@@ -13,6 +13,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["agent"],
+        "busy",
+        "another process works on the agents",
+        "One process at a time brings agents, removes them, or tells them who they are. Another one has been at it for a quarter of an hour.",
+        "Wait for its end, or end it; what it left undone the next run finishes.",
+        "stackctl agent ls",
+    ),
+    row(
+        &["agent"],
         "off",
         "an agent that the inventory rules out",
         "The inventory says `agents: off`, and what was asked for would bring a host an agent.",

@@ -1,6 +1,6 @@
 //! Agents as `stackctl agent` shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -41,15 +41,24 @@ pub const COLUMNS: Columns = Columns {
     ],
 };
 
-/// Lines of the list: one for each agent, and one for each host without.
+/// What an agent says that heard of others that it is no member, and what one knows that was off while members changed.
+const OUT: &str =
+    "the other agents have heard that this host is no member: `stackctl agent install` takes it in again";
+const OUTDATED: &str = "knows other hosts, or other addresses or ports of them, than the inventory has: `stackctl agent install` tells it";
+
+/// Lines of the list: one for each agent, and one for each host without. `outdated`: hosts whose agents know other members
+/// than the inventory has.
 #[must_use]
-pub fn rows(look: &Look, now: Timestamp) -> Vec<Row> {
+pub fn rows(look: &Look, outdated: &BTreeSet<NodeName>, now: Timestamp) -> Vec<Row> {
     let mut rows = Vec::new();
     for (node, on) in look {
         match on {
             Err(why) => rows.push(without(node, "unreachable", &why.reason)),
             Ok(on) if on.agents.is_empty() => rows.push(without(node, "none", "")),
-            Ok(on) => rows.extend(on.agents.iter().map(|agent| row(node, agent, now))),
+            Ok(on) => {
+                let is_outdated = outdated.contains(node);
+                rows.extend(on.agents.iter().map(|agent| row(node, agent, is_outdated, now)));
+            }
         }
     }
     rows
@@ -62,7 +71,7 @@ fn without(node: &NodeName, status: &str, why: &str) -> Row {
     }))
 }
 
-fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
+fn row(node: &NodeName, agent: &Agent, is_outdated: bool, now: Timestamp) -> Row {
     let Agent { installed, seen, secrets, standing } = agent;
     let (status, why) = match seen {
         Seen::Up(hello) if hello.is_understood() => ("up", String::new()),
@@ -72,7 +81,7 @@ fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
     };
     let why_not = secrets.as_ref().and_then(|secrets| secrets.why_not.clone());
     let why = if why.is_empty() {
-        why_not.or_else(|| trouble(standing.as_ref()?)).unwrap_or_default()
+        why_not.or_else(|| trouble(standing.as_ref()?, is_outdated)).unwrap_or_default()
     } else {
         why
     };
@@ -112,7 +121,10 @@ fn day(at: Timestamp) -> String {
 }
 
 /// What is wrong between an agent and the others.
-fn trouble(standing: &Standing) -> Option<String> {
+fn trouble(standing: &Standing, is_outdated: bool) -> Option<String> {
+    if standing.is_out {
+        return Some(OUT.to_owned());
+    }
     if let Some(why) = &standing.why_not {
         return Some(why.clone());
     }
@@ -120,8 +132,23 @@ fn trouble(standing: &Standing) -> Option<String> {
         let tasks = count(standing.lacking, "task");
         return Some(format!("no agent that it reaches has the secrets of {tasks} any more"));
     }
-    let (host, why) = standing.unreached.first()?;
-    Some(format!("does not reach the agent of {host}: {why}"))
+    if is_outdated {
+        return Some(OUTDATED.to_owned());
+    }
+    if let Some((host, why)) = standing.not_kept.first() {
+        return Some(format!("the agent of {host} does not keep the secrets of this host: {why}"));
+    }
+    if let Some((host, why)) = standing.unreached.first() {
+        return Some(format!("does not reach the agent of {host}: {why}"));
+    }
+    if standing.over > 0 {
+        let tasks = count(standing.over, "task");
+        return Some(format!(
+            "removed or moved while the host was off, and so without secrets: {tasks}; a deploy, the loop or `rm` removes \
+             what is left of them"
+        ));
+    }
+    None
 }
 
 /// What `install` is about to do.

@@ -95,9 +95,17 @@ fn what_of_peers(peers: &Peers) -> String {
         }
         Peers::Ends { until } => format!("the certificate of its agent ends at {until}"),
         Peers::OtherAuthority => "its agent has a certificate that the others do not take".to_owned(),
+        Peers::Out => "its agent heard from the others that this host is no member".to_owned(),
+        Peers::Outdated => {
+            "its agent knows other hosts, or other addresses or ports of them, than the inventory has"
+                .to_owned()
+        }
         Peers::Deaf { why } => format!("its agent is reached by no other: {why}"),
         Peers::NotReached { host, port, why } => {
             format!("its agent does not reach that of {host} at TCP port {port}: {why}")
+        }
+        Peers::NotKept { host, why } => {
+            format!("the agent of {host} does not keep the secrets of this host's tasks: {why}")
         }
         Peers::Lacking(tasks) => {
             let tasks = count(*tasks, "task");
@@ -113,6 +121,10 @@ fn remedy_of_peers(peers: &Peers) -> String {
         Peers::Unknown | Peers::Ends { .. } | Peers::OtherAuthority => {
             "`stackctl agent install` gives all agents new ones; it needs a private key that opens secrets".to_owned()
         }
+        Peers::Out | Peers::Outdated => {
+            "`stackctl agent install` tells the agents who the members are; it needs a private key that opens secrets"
+                .to_owned()
+        }
         Peers::Deaf { .. } => {
             "let its address be one of the host itself (`data_address:`), and its port free (`agent_port:`), in the inventory"
                 .to_owned()
@@ -120,6 +132,9 @@ fn remedy_of_peers(peers: &Peers) -> String {
         Peers::NotReached { port, .. } => {
             format!("have firewalls between the hosts let TCP port {port} pass; `stackctl agent ls` shows who reaches whom")
         }
+        Peers::NotKept { host, .. } => format!(
+            "after this host was off its tasks may wait; free memory on {host}, or have fewer secrets, or smaller ones"
+        ),
         Peers::Lacking(_) => {
             "bring the other hosts back, or deploy the stack, which gives it the values".to_owned()
         }

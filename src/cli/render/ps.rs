@@ -116,7 +116,8 @@ fn error(task: &Task) -> String {
             };
             format!(
                 "task: not started (127): {program}its secrets may not be on the host since it was restarted, and no other agent \
-                 has given them back (`stackctl agent ls`); a deploy or the loop gives it a new task"
+                 has given them back, as they have none, or the task was removed or moved meanwhile (`stackctl agent ls`); a \
+                 deploy or the loop gives it a new task, or removes it"
             )
         }
         TaskStatus::Exited { exit_code: 0 } | TaskStatus::Restarting { exit_code: 0 } => String::new(),

@@ -19,7 +19,7 @@ use crate::cli::ui::{Live, Ui};
 use crate::model::Timestamp;
 use crate::notify::Notifier;
 use crate::ops::records::{Holder, Outcome as Recorded};
-use crate::ops::{Began, Event, Progress, RunReport};
+use crate::ops::{Began, Event, Progress, RunReport, Unknown};
 use crate::orchestrator::{Assignment, Planned};
 use crate::reconcile::ClusterEvent;
 
@@ -43,6 +43,8 @@ struct Run {
     drawn: Option<Timestamp>,
     /// Printed below the rows once they are no longer redrawn.
     later: Vec<String>,
+    /// The same of what is said in any case.
+    warnings: Vec<String>,
 }
 
 enum Kind {
@@ -143,6 +145,14 @@ impl<'a> Screen<'a> {
         }
     }
 
+    fn warn(&self, text: String) {
+        if let Some(Run { kind: Kind::Rows(_), warnings, .. }) = &mut *self.run.borrow_mut() {
+            warnings.push(text);
+        } else {
+            self.ui.warn(&text);
+        }
+    }
+
     fn run_began(&self, planned: &Planned, now: Timestamp) {
         self.leave(now);
         let is_busy = planned.is_busy();
@@ -154,7 +164,8 @@ impl<'a> Screen<'a> {
             Format::Text => self.ui.live().filter(|_| is_busy).map_or(Kind::Lines, Kind::Rows),
         };
         let board = Board::new(planned.stack().as_str(), &planned.plan().forecast, now);
-        *self.run.borrow_mut() = Some(Run { board, kind, drawn: None, later: Vec::new() });
+        *self.run.borrow_mut() =
+            Some(Run { board, kind, drawn: None, later: Vec::new(), warnings: Vec::new() });
     }
 
     /// Shows what happened; `None` is a tick without an event.
@@ -187,10 +198,13 @@ impl<'a> Screen<'a> {
 
     /// Stops redrawing; the next message goes below the rows.
     fn leave(&self, now: Timestamp) {
-        let Some(Run { board, kind, later, .. }) = self.run.borrow_mut().take() else { return };
+        let Some(Run { board, kind, later, warnings, .. }) = self.run.borrow_mut().take() else { return };
         if let Kind::Rows(mut live) = kind {
             live.draw(&board.rows(now, self.ui.width(), self.ui.height().saturating_sub(1)));
             live.leave();
+        }
+        for text in warnings {
+            self.ui.warn(&text);
         }
         for text in later {
             self.ui.detail(&text);
@@ -256,6 +270,7 @@ impl Progress<Planned> for Screen<'_> {
             }
             Event::Began(began) => self.began(began, now),
             Event::RunBegan(planned) => self.run_began(&planned, now),
+            Event::AgentsUnknown(unknown) => self.warn(hand_over(&unknown)),
             Event::NoJournal { dir, why } => {
                 self.detail(format!("Cannot write a journal of this run in {}: {why}", dir.display()));
             }
@@ -282,6 +297,16 @@ impl Progress<Planned> for Screen<'_> {
             }
         }
     }
+}
+
+/// That secrets of tasks are not handed over after their host was off.
+fn hand_over(unknown: &Unknown) -> String {
+    let Unknown { node, why } = unknown;
+    let who = match node {
+        Some(node) => format!("the agent of {node} does not know the others"),
+        None => "agents do not know each other".to_owned(),
+    };
+    format!("secrets are not handed over after a host was off: {who}: {why}")
 }
 
 /// Tasks that are kept and whose health is still awaited, in words.

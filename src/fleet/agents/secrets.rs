@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use super::{Installed, NoWay, look, parcel};
 use crate::agent::client::{self, AskError};
 use crate::agent::secrets::FILES_FOLDER;
-use crate::agent::wire::{Answer, KeptSecret, Refusal, Request, SecretsPut};
+use crate::agent::wire::{Answer, KeptSecret, Owner, Refusal, Request, SecretsPut};
 use crate::fleet::Inner;
 use crate::fleet::error::HostError;
 use crate::fleet::host::Host;
@@ -76,6 +76,13 @@ impl NotDelivered {
             ),
         }
     }
+}
+
+/// What a task is of, for agents of other hosts.
+#[must_use]
+pub fn owner(plan: &TaskPlan) -> Owner {
+    let (stack, service) = (plan.service.stack.to_string(), plan.service.service.to_string());
+    Owner { stack, service, slot: plan.slot.to_string(), born: 0 }
 }
 
 /// The secret files of a task. One that is filled in for the task has a version of its own: no other task's is the same.
@@ -262,8 +269,8 @@ pub(in crate::fleet) async fn give_program(
     }
 }
 
-/// Brings a task's secrets to its host's agent: all of them or none. May be repeated. Values that the host has already, of
-/// any of its tasks, are neither asked for nor sent.
+/// Brings a task's secrets to its host's agent, with what the task is of: all of them or none. May be repeated. Values that
+/// the host has already, of any of its tasks, are neither asked for nor sent.
 ///
 /// # Errors
 ///
@@ -271,14 +278,14 @@ pub(in crate::fleet) async fn give_program(
 pub(in crate::fleet) async fn deliver(
     inner: &Inner,
     host: &Arc<Host>,
-    task: &str,
+    (task, of): (&str, Option<Owner>),
     files: &[SecretFile],
     values: &dyn SecretValues,
 ) -> Result<(), NotDelivered> {
     if files.is_empty() {
         return Ok(());
     }
-    sent(inner, host, Request::SecretsPut, task, files, values).await
+    sent(inner, host, Request::SecretsPut, (task, of), files, values).await
 }
 
 /// Has the agent of a host swap the files of a task whose container may run: all of them or none. May be repeated. What was
@@ -294,7 +301,7 @@ pub(in crate::fleet) async fn swap(
     files: &[SecretFile],
     values: &dyn SecretValues,
 ) -> Result<(), NotDelivered> {
-    sent(inner, host, Request::SecretsSwap, task, files, values).await
+    sent(inner, host, Request::SecretsSwap, (task, None), files, values).await
 }
 
 /// Puts back what was there before the files of a task were swapped. May be repeated.
@@ -356,14 +363,14 @@ async fn sent(
     inner: &Inner,
     host: &Arc<Host>,
     request: fn(SecretsPut) -> Request,
-    task: &str,
+    (task, of): (&str, Option<Owner>),
     files: &[SecretFile],
     values: &dyn SecretValues,
 ) -> Result<(), NotDelivered> {
     let mut found: Vec<Option<Arc<Plaintext>>> = vec![None; files.len()];
     for _ in 0..ROUNDS_MAX {
         let files_with = files.iter().cloned().zip(found.iter().cloned()).collect();
-        let put = request(SecretsPut { task: task.to_owned(), files: files_with });
+        let put = request(SecretsPut { task: task.to_owned(), of: of.clone(), files: files_with });
         let missing = match asked(inner, host, &put).await? {
             Some(Answer::Missing(missing)) => missing,
             Some(_) => return Err(NotDelivered::Agent("the agent answered something else".to_owned())),

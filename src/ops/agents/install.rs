@@ -1,17 +1,20 @@
 //! Brings hosts their agents, one host after the other. The new one has answered before the old one is ended.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::plan::{Plan, Planned, Step, is_of, next};
-use super::{Hands, greeted};
+use super::lock::{NotLocked, alone};
+use super::plan::{Plan, Planned, Step, change, is_of, next};
+use super::{Hands, greeted, look};
 use crate::agent::program::Program;
 use crate::agent::wire::Hello;
 use crate::fleet::agents::parcel::mark;
 use crate::fleet::agents::{How, Installed, NotShipped, Rights};
 use crate::fleet::{Fleet, HostError};
 use crate::ledger::LedgerError;
+use crate::ledger::lease::Holder;
 use crate::model::NodeName;
 use crate::ops::log::{NewEntry, Unended, logged};
 
@@ -86,18 +89,37 @@ pub type Failed<E> = Vec<(NodeName, E)>;
 ///
 /// # Errors
 ///
-/// If the operation cannot be written down, in which case nothing is done.
+/// If the operation cannot be written down, or another process does the same for too long. Nothing is done then.
 pub async fn install(
     hands: &Hands<'_>,
     plan: &Plan,
     happened: impl Fn(&NodeName, Happened),
+    waiting: impl FnMut(&Holder),
+    unended: impl FnOnce(Unended),
+) -> Result<Failed<NotInstalled>, NotLocked> {
+    let names: Vec<String> = plan.changes().map(|(node, _)| node.to_string()).collect();
+    let verb = format!("agent install {}", names.join(" "));
+    let work = install_alone(hands, plan, (&verb, names.len()), happened, unended);
+    Ok(alone(hands, &verb, waiting, work).await??)
+}
+
+async fn install_alone(
+    hands: &Hands<'_>,
+    plan: &Plan,
+    (verb, all): (&str, usize),
+    happened: impl Fn(&NodeName, Happened),
     unended: impl FnOnce(Unended),
 ) -> Result<Failed<NotInstalled>, LedgerError> {
-    let names: Vec<String> = plan.changes().map(|(node, _)| node.to_string()).collect();
-    let all = names.len();
+    let nodes: BTreeSet<NodeName> = plan.changes().map(|(node, _)| node.clone()).collect();
+    // Another process may have done the same since the plan was made, or have brought a later version.
+    let now = look(hands.fleet, hands.actor.clock, Some(&nodes)).await;
+    let is_done = |node: &NodeName, planned: &Planned| match now.get(node) {
+        Some(Ok(on)) => !change(on, &planned.program).is_any(),
+        Some(Err(_)) | None => false,
+    };
     let mut failed = Vec::new();
     let work = async {
-        for (node, planned) in plan.changes() {
+        for (node, planned) in plan.changes().filter(|(node, planned)| !is_done(node, planned)) {
             let tell = |what| happened(node, what);
             if let Err(why) = install_on(hands.fleet, node, planned, tell).await {
                 failed.push((node.clone(), why));
@@ -105,8 +127,8 @@ pub async fn install(
         }
         result(&failed, all)
     };
-    let entry = NewEntry { verb: format!("agent install {}", names.join(" ")), ..NewEntry::default() };
-    match logged(hands.actor, hands.writing, entry, work, unended).await {
+    let entry = NewEntry { verb: verb.to_owned(), ..NewEntry::default() };
+    match logged(hands.actor, &**hands.writing, entry, work, unended).await {
         Err(Unfinished::Ledger(error)) => Err(error),
         Ok(()) | Err(Unfinished::Failed { .. }) => Ok(failed),
     }

@@ -1,13 +1,14 @@
 //! Tells agents who they are and who the others are, with a certificate for each: where what they say of it is not as it
 //! should be. Agents that do not know each other work as ever, but their hosts have no secrets back after they were off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use super::lock::{NotLocked, alone};
 use super::{Hands, Look, Seen, asked, look, status};
-use crate::agent::join::{Join, KeyText, Peer, Standing, members};
+use crate::agent::join::{Join, KeyText, Peer, Standing, members, name_of};
 use crate::agent::wire::Request;
 use crate::engine::Writing;
 use crate::fleet::Fleet;
@@ -84,6 +85,8 @@ fn is_due(
 ) -> bool {
     let Some(standing) = standing else { return true };
     standing.members != members(own, others)
+        // Its certificate is of a version that knew of no lists.
+        || standing.vouched == Some(false)
         || authority != Some(standing.authority.as_str())
         || ends_soon(standing.until, now)
 }
@@ -92,12 +95,15 @@ fn is_due(
 ///
 /// # Errors
 ///
-/// As [`join`].
+/// As [`acquaint`].
 pub async fn join_if_due(
     hands: &Hands<'_>,
     papers: &Papers,
     agents: &BTreeMap<NodeName, Installed>,
 ) -> Result<Joined, VaultError> {
+    if hands.fleet.nodes().len() < 2 {
+        return Ok(Joined::default());
+    }
     let ask = |(node, agent)| async move { (node, status(hands.fleet, node, agent).await) };
     let said = join_all(agents.iter().map(ask)).await;
     let mut places = places(hands.fleet, papers.port).await;
@@ -111,18 +117,28 @@ pub async fn join_if_due(
         is_due(status.standing.as_deref(), &among, fingerprint, now)
     });
     if !is_any {
-        return Ok(Joined::default());
+        return Ok(Joined { nowhere: without_place(&places, agents.keys()), ..Joined::default() });
     }
-    let look = look(hands.fleet, hands.actor.clock, None).await;
-    join(hands, papers, &look).await
+    acquaint(hands, papers).await
 }
 
-/// Tells agents who they are, where what they say of that is out of date.
+/// Tells agents who they are, where what they say of that is out of date, while no other process does the same.
 ///
 /// # Errors
 ///
 /// The cluster has no key, or none here opens what signs certificates.
-pub async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joined, VaultError> {
+pub async fn acquaint(hands: &Hands<'_>, papers: &Papers) -> Result<Joined, VaultError> {
+    let work = async {
+        let look = look(hands.fleet, hands.actor.clock, None).await;
+        join(hands, papers, &look).await
+    };
+    alone(hands, "agent install", |_| (), work).await.map_err(|why| match why {
+        NotLocked::Ledger(error) => VaultError::Ledger(error),
+        NotLocked::Busy(holder) => VaultError::Authority(NotLocked::Busy(holder).to_string()),
+    })?
+}
+
+async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joined, VaultError> {
     let now = hands.actor.clock.now();
     let (agents, mut joined) = (speakers(look), Joined::default());
     if agents.is_empty() || hands.fleet.nodes().len() < 2 {
@@ -147,7 +163,7 @@ pub async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joi
     }
     let cluster = papers.cluster.as_str();
     let signing = authority::signing(&papers.ledger, hands.actor, &papers.values, cluster, |_| ()).await?;
-    let generation = standings.iter().map(|standing| standing.generation).max().unwrap_or(0) + 1;
+    let generation = number_of_now(&standings, now);
     for (node, own, others) in due(Some(&fingerprint(signing.certificate()))) {
         let (agent, _) = agents[&node];
         let taken = match paper(&signing, own, others, generation, now) {
@@ -165,6 +181,22 @@ pub async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joi
     Ok(joined)
 }
 
+/// Hosts whose agents know other members, or other places of them, than this client does.
+pub async fn outdated(fleet: &Fleet, port: u16, look: &Look) -> BTreeSet<NodeName> {
+    let agents = speakers(look);
+    let standings: Vec<&Standing> = agents.values().filter_map(|(_, standing)| *standing).collect();
+    if standings.is_empty() {
+        return BTreeSet::new();
+    }
+    let mut places = places(fleet, port).await;
+    remember(&mut places, &standings, port);
+    let is_outdated = |node: &NodeName, standing: &Standing| {
+        among(&places, node).is_some_and(|(own, others)| standing.members != members(&own, &others))
+    };
+    let outdated = agents.iter().filter(|(node, (_, one))| one.is_some_and(|one| is_outdated(node, one)));
+    outdated.map(|(node, _)| node.clone()).collect()
+}
+
 /// Hosts that are no members for want of an address: those with an agent, and silent ones, which may have one.
 fn nowhere(
     places: &Places,
@@ -172,8 +204,12 @@ fn nowhere(
     agents: &BTreeMap<NodeName, (&Installed, Option<&Standing>)>,
 ) -> Vec<(NodeName, String)> {
     let may_have = |node: &NodeName| agents.contains_key(node) || look.get(node).is_some_and(Result::is_err);
-    let without = places.iter().filter(|(node, _)| may_have(node));
-    without.filter_map(|(node, place)| Some((node.clone(), place.as_ref().err()?.clone()))).collect()
+    without_place(places, places.keys().filter(|node| may_have(node)))
+}
+
+/// Those of these hosts that no other one reaches, each with the reason.
+fn without_place<'a>(places: &Places, nodes: impl Iterator<Item = &'a NodeName>) -> Vec<(NodeName, String)> {
+    nodes.filter_map(|node| Some((node.clone(), places.get(node)?.as_ref().err()?.clone()))).collect()
 }
 
 /// Agents that can speak with others, one for each host.
@@ -191,6 +227,13 @@ fn speakers(look: &Look) -> BTreeMap<NodeName, (&Installed, Option<&Standing>)> 
     all
 }
 
+/// A number that is larger than those that are known, and than those of clients before that are not known here: agents of
+/// silent hosts may have them.
+fn number_of_now(standings: &[&Standing], now: Timestamp) -> u64 {
+    let known = standings.iter().map(|standing| standing.generation).max().unwrap_or(0);
+    (known + 1).max(u64::try_from(now.0 / 1000).unwrap_or(0))
+}
+
 fn paper(
     signing: &Authority,
     own: Peer,
@@ -198,7 +241,9 @@ fn paper(
     generation: u64,
     now: Timestamp,
 ) -> Result<Join, String> {
-    let issued = signing.issue(&own.host, own.address, now).map_err(|error| error.to_string())?;
+    let list = name_of(generation, peers.iter().chain([&own]).cloned().collect());
+    let issued =
+        signing.issue(&own.host, own.address, Some(&list), now).map_err(|error| error.to_string())?;
     Ok(Join {
         own,
         certificate: issued.certificate,
@@ -207,6 +252,9 @@ fn paper(
         until: issued.until,
         generation,
         peers,
+        proof: None,
+        before: Vec::new(),
+        is_out: false,
     })
 }
 
@@ -228,13 +276,17 @@ mod tests {
             authority: "ca".into(),
             until: NOW.plus_ms(1_000 * DAY_MS),
             generation: 1,
+            vouched: Some(true),
+            is_out: false,
             peers: others.to_vec(),
             why_not: None,
             reached: vec![],
             unreached: vec![],
             keeps_for: vec![],
             kept_by: vec![],
+            not_kept: vec![],
             lacking: 0,
+            over: 0,
             log: vec![],
         }
     }
@@ -247,6 +299,13 @@ mod tests {
         let due = |standing: Option<&Standing>, authority| is_due(standing, &among, authority, NOW);
         assert!(!due(Some(&knows), Some("ca")));
         assert!(due(None, Some("ca")) && due(Some(&knows), Some("other")) && due(Some(&knows), None));
+        // An agent of 0.8.0 says nothing of that: it takes no other list from others.
+        for (vouched, is) in [(Some(false), true), (None, false)] {
+            assert_eq!(due(Some(&Standing { vouched, ..knows.clone() }), Some("ca")), is);
+        }
+        assert_eq!(number_of_now(&[&knows], NOW), 1_796_000_000);
+        let later = Standing { generation: 1_900_000_000, ..knows.clone() };
+        assert_eq!(number_of_now(&[&later, &knows], NOW), 1_900_000_001);
         let ends = Standing { until: NOW.plus_ms(20 * DAY_MS), ..knows.clone() };
         assert!(due(Some(&ends), Some("ca")));
         for (own, others) in [(peer("h1", 9), others.clone()), (own, vec![peer("h2", 2)])] {
@@ -305,6 +364,8 @@ mod tests {
         .into();
         assert_eq!(among(&places, &node("h1")), Some((peer("h1", 1), vec![peer("h2", 2)])));
         assert_eq!(among(&places, &node("local")), None);
+        let said = without_place(&places, [node("h1"), node("local")].iter());
+        assert_eq!(said, [(node("local"), "a socket".to_owned())]);
         places.remove("h2");
         assert_eq!(among(&places, &node("h1")), None);
     }

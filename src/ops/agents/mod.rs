@@ -3,20 +3,23 @@
 //! [`look`] asks; [`plan`](mod@plan) compares what is there with what this program would ship, without an effect;
 //! [`install`](mod@install) and [`remove`](mod@remove) carry out, one host after the other, step by step, each by another
 //! look: whatever interrupted an earlier run, the next one goes on from what it finds, and does nothing where nothing
-//! is left to do. [`programs`] finds the files; [`join`](mod@join) tells agents who they
-//! are among the others.
+//! is left to do; [`lock`] sees to it that there is one run at a time. [`programs`] finds the files; [`join`](mod@join) tells agents who they
+//! are among the others, and [`over`] which tasks of hosts that are off are over.
 //!
 //! An agent has root's rights on its host. So the first one of a host wants a consent of its own: see
 //! [`plan::Permission`].
 
 pub mod install;
 pub mod join;
+pub mod lock;
 pub mod need;
+pub mod over;
 pub mod plan;
 pub mod programs;
 pub mod remove;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -81,7 +84,7 @@ pub type Look = BTreeMap<NodeName, Result<OnHost, Unreachable>>;
 pub struct Hands<'a> {
     pub fleet: &'a Fleet,
     pub actor: &'a Actor,
-    pub writing: &'a Writing,
+    pub writing: &'a Arc<Writing>,
 }
 
 /// Looks at these hosts, or at all of them.

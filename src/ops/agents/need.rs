@@ -8,7 +8,8 @@ use futures_util::future::{BoxFuture, join_all};
 use miette::Diagnostic;
 
 use super::install::install;
-use super::join::{Papers, join_if_due};
+use super::join::{Joined, Papers, join_if_due};
+use super::over::{Wanted, tell};
 use super::plan::Plan;
 use super::programs::Programs;
 use super::{Hands, look};
@@ -17,7 +18,9 @@ use crate::fleet::Fleet;
 use crate::fleet::agents::Installed;
 use crate::model::action::{SecretPlan, What};
 use crate::model::{NodeName, secret_env};
+use crate::ops::event::Unknown;
 use crate::ops::log::Actor;
+use crate::ops::vault::VaultError;
 use crate::orchestrator::Planned;
 
 /// Hosts that are to keep secrets have no agent that could.
@@ -111,11 +114,14 @@ pub fn needing(plan: &Planned) -> Needs {
 
 /// Sees to it that hosts have agents, before anything of a plan is done.
 pub trait EnsureAgents: fmt::Debug + Send + Sync {
-    /// These hosts need one.
-    fn ensure<'a>(&'a self, needs: Needs) -> BoxFuture<'a, Result<(), NoAgents>>;
+    /// These hosts need one. What stands in the way of secrets being handed over stops nothing, and is given back.
+    fn ensure<'a>(&'a self, needs: Needs) -> BoxFuture<'a, Result<Vec<Unknown>, NoAgents>>;
 
     /// What a host keeps in memory already; nothing if it does not say.
     fn kept<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, BTreeSet<Value>>;
+
+    /// A run has ended well while hosts did not answer: agents of the others hear which tasks of those are over.
+    fn ended<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, ()>;
 }
 
 /// Looks at the hosts; brings agents where the inventory allows that.
@@ -157,15 +163,22 @@ impl HostAgents {
         standing
     }
 
-    /// Agents that do not know each other work as ever: what stands in the way of that stops no deploy, and `agent ls`
-    /// and `doctor` say so.
-    async fn acquaint(&self, hands: &Hands<'_>, agents: &BTreeMap<NodeName, Installed>) {
-        let _said_elsewhere = join_if_due(hands, &self.papers, agents).await;
+    /// Agents that do not know each other work as ever: what stands in the way of that stops no deploy, and is said.
+    async fn acquaint(&self, hands: &Hands<'_>, agents: &BTreeMap<NodeName, Installed>) -> Vec<Unknown> {
+        match join_if_due(hands, &self.papers, agents).await {
+            Ok(Joined { failed, nowhere, .. }) => {
+                let all = failed.into_iter().chain(nowhere);
+                all.map(|(node, why)| Unknown { node: Some(node), why }).collect()
+            }
+            // Without a key there are no secrets that could be handed over.
+            Err(VaultError::NoKey) => Vec::new(),
+            Err(why) => vec![Unknown { node: None, why: why.to_string() }],
+        }
     }
 
-    async fn ensured(&self, mut needs: Needs) -> Result<(), NoAgents> {
+    async fn ensured(&self, mut needs: Needs) -> Result<Vec<Unknown>, NoAgents> {
         if needs.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let Standing { lacking, too_old, swaps_nothing, there: mut agents } = self.standing(&needs).await;
         let hands = Hands { fleet: &self.fleet, actor: &self.actor, writing: &self.writing };
@@ -183,8 +196,7 @@ impl HostAgents {
             needs.retain(|node, _| wanting.contains(node));
             agents.extend(self.standing(&needs).await.there);
         }
-        self.acquaint(&hands, &agents).await;
-        Ok(())
+        Ok(self.acquaint(&hands, &agents).await)
     }
 }
 
@@ -217,7 +229,7 @@ pub async fn bring(hands: &Hands<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), 
         return Err(failed(node, why.reason.clone()));
     }
     let Some(first) = nodes.first() else { return Ok(()) };
-    let done = install(hands, &plan, |_, _| (), |_| ()).await;
+    let done = install(hands, &plan, |_, _| (), |_| (), |_| ()).await;
     let all = done.map_err(|error| failed(first, error.to_string()))?;
     match all.first() {
         None => Ok(()),
@@ -226,12 +238,18 @@ pub async fn bring(hands: &Hands<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), 
 }
 
 impl EnsureAgents for HostAgents {
-    fn ensure<'a>(&'a self, needs: Needs) -> BoxFuture<'a, Result<(), NoAgents>> {
+    fn ensure<'a>(&'a self, needs: Needs) -> BoxFuture<'a, Result<Vec<Unknown>, NoAgents>> {
         Box::pin(self.ensured(needs))
     }
 
     fn kept<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, BTreeSet<Value>> {
         Box::pin(async move { self.fleet.kept_secrets(node).await.unwrap_or_default() })
+    }
+
+    fn ended<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let _how_many = tell(&self.fleet, wanted).await;
+        })
     }
 }
 

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use super::install::{Failed, Unfinished, result};
-use super::{Look, asked, greeted};
+use super::lock::{NotLocked, alone};
+use super::{Hands, Look, asked, greeted};
 use crate::agent::wire::Request;
 use crate::fleet::agents::{Installed, NotShipped, Shipper};
 use crate::ledger::LedgerError;
+use crate::ledger::lease::Holder;
 use crate::model::NodeName;
 use crate::ops::cluster::Cluster;
 use crate::ops::log::{NewEntry, Unended, logged};
@@ -38,14 +40,29 @@ pub fn removals(look: &Look) -> BTreeMap<NodeName, Removal> {
 ///
 /// # Errors
 ///
-/// If the operation cannot be written down, in which case nothing is done.
+/// If the operation cannot be written down, or another process works on agents for too long. Nothing is done then.
 pub async fn remove(
     cluster: &Cluster,
     hosts: &BTreeMap<NodeName, Removal>,
     removed: impl Fn(&NodeName, &Installed),
+    waiting: impl FnMut(&Holder),
+    unended: impl FnOnce(Unended),
+) -> Result<Failed<NotShipped>, NotLocked> {
+    let names: Vec<String> = hosts.keys().map(ToString::to_string).collect();
+    let verb = format!("agent rm {}", names.join(" "));
+    let (actor, writing) = (cluster.actor(), cluster.writing());
+    let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
+    let work = remove_alone(cluster, hosts, &verb, removed, unended);
+    Ok(alone(&hands, &verb, waiting, work).await??)
+}
+
+async fn remove_alone(
+    cluster: &Cluster,
+    hosts: &BTreeMap<NodeName, Removal>,
+    verb: &str,
+    removed: impl Fn(&NodeName, &Installed),
     unended: impl FnOnce(Unended),
 ) -> Result<Failed<NotShipped>, LedgerError> {
-    let names: Vec<String> = hosts.keys().map(ToString::to_string).collect();
     let mut failed = Vec::new();
     let work = async {
         for node in hosts.keys() {
@@ -55,7 +72,7 @@ pub async fn remove(
         }
         result(&failed, hosts.len())
     };
-    let entry = NewEntry { verb: format!("agent rm {}", names.join(" ")), ..NewEntry::default() };
+    let entry = NewEntry { verb: verb.to_owned(), ..NewEntry::default() };
     match logged(&cluster.actor(), &*cluster.writing(), entry, work, unended).await {
         Err(Unfinished::Ledger(error)) => Err(error),
         Ok(()) | Err(Unfinished::Failed { .. }) => Ok(failed),

@@ -7,6 +7,7 @@ use super::peers::Peers;
 use super::{Area, Check, Finding, check};
 use crate::agent::join::Standing;
 use crate::model::{NodeName, Observed, Timestamp};
+use crate::ops::agents::join::outdated;
 use crate::ops::agents::{Agent, Seen, look};
 use crate::ops::cluster::Cluster;
 use crate::ops::vault::authority;
@@ -31,12 +32,16 @@ pub(super) async fn agents(cluster: &Cluster, known: &Observed) -> Vec<Check> {
     let looks = look(&cluster.fleet, cluster.clock, Some(&nodes)).await;
     let kept = authority::kept(&cluster.ledger, cluster.clock.now()).await;
     let authority = kept.ok().flatten().map(|kept| kept.fingerprint);
+    let outdated = outdated(&cluster.fleet, cluster.inventory.agent_port, &looks).await;
     let mut found = Vec::new();
     for (node, users) in users {
         // One that does not answer is said to be silent.
         let Some(Ok(on)) = looks.get(&node) else { continue };
         if let Some(agent) = on.agents.iter().find(|agent| agent.keeps_secrets()) {
-            let troubles = troubles(agent, cluster, authority.as_deref());
+            let mut troubles = troubles(agent, cluster, authority.as_deref());
+            if outdated.contains(&node) && !troubles.contains(&Peers::Out) {
+                troubles.push(Peers::Outdated);
+            }
             found.extend(troubles.into_iter().map(|one| check(Area::Hosts, &node, Finding::Peers(one))));
             continue;
         }
@@ -65,6 +70,9 @@ fn troubles(agent: &Agent, cluster: &Cluster, authority: Option<&str>) -> Vec<Pe
 
 fn of_standing(standing: &Standing, authority: Option<&str>, now: Timestamp) -> Vec<Peers> {
     let mut found = Vec::new();
+    if standing.is_out {
+        found.push(Peers::Out);
+    }
     if standing.until.since_ms(now) < SOON_MS {
         found.push(Peers::Ends { until: standing.until });
     }
@@ -76,6 +84,9 @@ fn of_standing(standing: &Standing, authority: Option<&str>, now: Timestamp) -> 
     }
     for (host, why) in &standing.unreached {
         found.push(Peers::NotReached { host: host.clone(), port: standing.own.port, why: why.clone() });
+    }
+    for (host, why) in &standing.not_kept {
+        found.push(Peers::NotKept { host: host.clone(), why: why.clone() });
     }
     if standing.lacking > 0 {
         found.push(Peers::Lacking(standing.lacking));
@@ -98,13 +109,17 @@ mod tests {
             authority: "ca".into(),
             until: now.plus_ms(2 * SOON_MS),
             generation: 1,
+            vouched: Some(true),
+            is_out: false,
             peers: vec![],
             why_not: None,
             reached: vec!["h2".into()],
             unreached: vec![],
             keeps_for: vec![],
             kept_by: vec![],
+            not_kept: vec![],
             lacking: 0,
+            over: 0,
             log: vec![],
         };
         assert_eq!(of_standing(&fine, Some("ca"), now), []);
@@ -114,16 +129,20 @@ mod tests {
             until,
             why_not: Some("in use".into()),
             unreached: vec![("h3".into(), "refused".into())],
+            not_kept: vec![("h4".into(), "full".into())],
             lacking: 2,
+            is_out: true,
             ..fine
         };
         assert_eq!(
             of_standing(&bad, Some("other"), now),
             [
+                Peers::Out,
                 Peers::Ends { until },
                 Peers::OtherAuthority,
                 Peers::Deaf { why: "in use".into() },
                 Peers::NotReached { host: "h3".into(), port: 4795, why: "refused".into() },
+                Peers::NotKept { host: "h4".into(), why: "full".into() },
                 Peers::Lacking(2),
             ]
         );

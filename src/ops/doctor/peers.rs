@@ -14,6 +14,10 @@ pub enum Peers {
     },
     /// Its certificate is of another authority than the cluster's.
     OtherAuthority,
+    /// Others have said to it that its host is no member.
+    Out,
+    /// It knows other members, or other places of them, than the inventory has.
+    Outdated,
     /// It does not listen.
     Deaf {
         /// Why not.
@@ -25,6 +29,12 @@ pub enum Peers {
         host: String,
         /// The port of that.
         port: u16,
+        why: String,
+    },
+    /// Another one, which it reaches, does not keep what it has.
+    NotKept {
+        /// The other one's host.
+        host: String,
         why: String,
     },
     /// Tasks whose secrets no agent has that it reaches.

@@ -8,10 +8,11 @@ use super::{Hosts, HostsRecord};
 use crate::engine::records::Remembered;
 use crate::model::Observed;
 use crate::ops::agents::need::{EnsureAgents, needing};
+use crate::ops::agents::over::Wanted;
 use crate::ops::log::Actor;
 use crate::ops::release::Remembers as _;
 use crate::ops::vault::values::Values;
-use crate::ops::{Error, vault};
+use crate::ops::{Error, RunReport, vault};
 use crate::orchestrator::Planned;
 
 impl Hosts<'_> {
@@ -57,6 +58,13 @@ impl Hosts<'_> {
         Box::pin(self.secrets_kept(plan, record, is_release))
     }
 
+    /// Has agents hear which tasks of hosts that did not answer are over now.
+    pub(super) async fn end_of_silent(&self, report: &RunReport<Planned>) {
+        let Some((_, agents)) = self.secrets.as_ref().filter(|_| report.is_converged()) else { return };
+        let looked = report.proof.as_ref().unwrap_or(&report.plan);
+        agents.ended(&Wanted::of(&report.plan, looked.observed())).await;
+    }
+
     async fn secrets_kept(
         &self,
         plan: &Planned,
@@ -86,7 +94,8 @@ impl Hosts<'_> {
                 }
             }
         }
-        agents.ensure(needing).await?;
+        let unknown = agents.ensure(needing).await?;
+        self.run().unknown = unknown;
         if let Some(pending) = pending {
             let actor = Actor { me: self.me.clone(), clock: self.clock };
             vault::stack::keep(&self.writing, &actor, values, &pending, |_| ()).await?;

@@ -88,7 +88,7 @@ impl World {
     }
 
     async fn deliver(&self, task: &str, files: &[SecretFile], values: &Values) -> Result<(), NotDelivered> {
-        deliver(&self.fleet.inner, &self.host, task, files, values).await
+        deliver(&self.fleet.inner, &self.host, (task, None), files, values).await
     }
 
     fn read(&self, task: &str, at: usize) -> String {
@@ -135,13 +135,13 @@ async fn what_is_too_much_for_one_request_is_not_sent() {
         }
     }
     let files: Vec<SecretFile> = (0..30).map(|n| file(&n.to_string(), "1")).collect();
-    deliver(&world.fleet.inner, &world.host, "t1", &files[..20], &Large).await.unwrap();
-    let refused = deliver(&world.fleet.inner, &world.host, "t2", &files[..], &Large).await;
+    deliver(&world.fleet.inner, &world.host, ("t1", None), &files[..20], &Large).await.unwrap();
+    let refused = deliver(&world.fleet.inner, &world.host, ("t2", None), &files[..], &Large).await;
     // The first twenty are there already.
     assert_eq!(refused, Ok(()));
     forget(&world.fleet.inner, &world.host, "t1").await.unwrap();
     forget(&world.fleet.inner, &world.host, "t2").await.unwrap();
-    let refused = deliver(&world.fleet.inner, &world.host, "t3", &files[..], &Large).await.unwrap_err();
+    let refused = deliver(&world.fleet.inner, &world.host, ("t3", None), &files[..], &Large).await.unwrap_err();
     let text = refused.to_string();
     assert!(
         text.ends_with("are too many for one request to an agent, which reads 16777216 at most"),
@@ -215,7 +215,7 @@ async fn templates_are_filled_in_for_each_task_and_only_then_is_a_value_asked_fo
     let task = task(secrets);
     let bring = async |task: &TaskPlan| {
         let filled = Filled { plan: task, values: &values };
-        deliver(&world.fleet.inner, &world.host, "t1", &files(task), &filled).await
+        deliver(&world.fleet.inner, &world.host, ("t1", None), &files(task), &filled).await
     };
     bring(&task).await.unwrap();
     let read = |at: usize| world.read("t1", at);
@@ -276,7 +276,7 @@ async fn files_are_swapped_with_what_templates_make_of_the_new_ones_and_back() {
     let refused = swap_to(&first).await.unwrap_err().to_string();
     assert!(refused.contains("cannot keep secrets"), "{refused}");
     let filled = Filled { plan: &first, values: &values };
-    deliver(&world.fleet.inner, &world.host, id, &files(&first), &filled).await.unwrap();
+    deliver(&world.fleet.inner, &world.host, (id, None), &files(&first), &filled).await.unwrap();
     let was = "value of a 1; value of a 1 one; one";
     assert_eq!(read(), was);
     values.asked();
