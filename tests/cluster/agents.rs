@@ -256,8 +256,14 @@ fn more_than_sixty_megabytes_of_one_host_are_kept_by_two_others() {
     world.run("agent install").ends(0).says(&["know the agents"]);
     let client = Client::new(&world);
     for task in 0..6 {
-        let file =
-            SecretFile { name: "large".into(), version: format!("v{task}"), uid: 0, gid: 0, mode: 0o400 };
+        let file = SecretFile {
+            name: "large".into(),
+            version: format!("v{task}"),
+            uid: 0,
+            gid: 0,
+            mode: 0o400,
+            place: None,
+        };
         let value = Arc::new(Plaintext::new(vec![b'0' + task; 11 << 20]));
         let put = SecretsPut { task: format!("large{task}"), of: None, files: vec![(file, Some(value))] };
         client.ask("h1", &Request::SecretsPut(put)).expect("they are kept");

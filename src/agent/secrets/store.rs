@@ -325,6 +325,8 @@ fn write_file(path: &Path, file: &SecretFile, value: &Plaintext) -> io::Result<(
 fn make(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).open(path)?.write_all(content)
+}
+
 /// As a whole or not at all.
 #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
 fn write_owner(folder: &Path, mut of: Owner) -> io::Result<()> {

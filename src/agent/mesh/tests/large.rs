@@ -4,7 +4,8 @@ use super::*;
 
 fn large(task: &str, bytes: usize) -> SecretsPut {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    let file = SecretFile { name: "a".into(), version: format!("of {task}"), uid, gid, mode: 0o400, place: None };
+    let file =
+        SecretFile { name: "a".into(), version: format!("of {task}"), uid, gid, mode: 0o400, place: None };
     let value = Arc::new(Plaintext::new(vec![b'x'; bytes]));
     SecretsPut { task: task.into(), of: Some(owner()), files: vec![(file, Some(value))] }
 }

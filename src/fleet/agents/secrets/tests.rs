@@ -141,7 +141,8 @@ async fn what_is_too_much_for_one_request_is_not_sent() {
     assert_eq!(refused, Ok(()));
     forget(&world.fleet.inner, &world.host, "t1").await.unwrap();
     forget(&world.fleet.inner, &world.host, "t2").await.unwrap();
-    let refused = deliver(&world.fleet.inner, &world.host, ("t3", None), &files[..], &Large).await.unwrap_err();
+    let refused =
+        deliver(&world.fleet.inner, &world.host, ("t3", None), &files[..], &Large).await.unwrap_err();
     let text = refused.to_string();
     assert!(
         text.ends_with("are too many for one request to an agent, which reads 16777216 at most"),
