@@ -278,3 +278,41 @@ fn what_cannot_be_started_ends_as_in_docker_and_says_why() {
     world.run(&format!("deploy --yes -c {file} shop")).ends(1).says(&["it has a NUL byte", "variable DB"]);
     assert!(ground.tasks("shop").is_empty());
 }
+
+/// As much as Linux takes, in a tmpfs that is read-only once all is in it; and what it does not take is refused where it is
+/// written.
+#[test]
+fn what_no_host_could_run_is_refused_with_the_stackfile() {
+    let Some(shipped) = agents::World::new() else { return };
+    let ground = &shipped.ground;
+    shipped.run("key init").ends(0);
+    ground.file("long.txt", &"x".repeat(131_000));
+    let deploy = |variables: usize, mount: &str| {
+        let variables: String = (0..variables).map(|n| format!("      V{n:02}: secret://long\n")).collect();
+        let text = format!(
+            "services:\n  app:\n    image: busybox:1\n    command: ['sh', '-c', 'echo $${{#V00}}; exec sleep 100000']\n    \
+             stop_grace_period: 1s\n    deploy: {{mode: global}}\n    x-stackctl: {{secret_environment: true}}\n    {mount}\n    \
+             environment:\n{variables}secrets: {{long: {{file: long.txt}}}}\nvolumes: {{data: {{}}}}\n"
+        );
+        let file = ground.file("long.yml", &text);
+        shipped.run(&format!("deploy --yes -c {file} shop"))
+    };
+    let before = ground.everything_but_records(&HOSTS);
+    deploy(17, "init: false").ends(1).says(&["variables_too_long", "ulimits: {stack: BYTES}"]);
+    deploy(1, "volumes: ['data:/run:ro']").ends(1).says(&["read_only_above", "long.yml:8:"]);
+    assert_eq!(ground.everything_but_records(&HOSTS), before);
+    deploy(15, "tmpfs: ['/run:ro']").ends(0);
+    let tasks = ground.live("shop", "app");
+    assert_eq!(tasks.len(), HOSTS.len());
+    for task in &tasks {
+        let begun = Instant::now();
+        while ground.docker(&task.host, &["logs", task.id()]) != "131000\n" {
+            assert!(begun.elapsed() < BACK_MAX, "{}", ground.docker(&task.host, &["logs", task.id()]));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    // Twice the stack has room for twice as much.
+    deploy(17, "ulimits: {stack: 16777216}").ends(0);
+    assert_eq!(ground.live("shop", "app").len(), HOSTS.len());
+    shipped.run("rm --yes shop").ends(0);
+}
