@@ -605,11 +605,11 @@ impl Driver for Hosts<'_> {
         if lock.is_some() && validity.is_valid() {
             let _stays_unsure = in_place::end(&self.writing, plan, &changes).await;
         }
+        let is_done = matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged);
         // Now only: any failure may still have had them swapped back.
-        if matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged) {
+        if is_done {
             executor.settle_files(&in_place::swapped(plan)).await;
         }
-        let is_done = matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged);
         self.report(plan, terms, end, terms.proof && is_done && plan.is_busy()).await
     }
 
