@@ -242,6 +242,14 @@ impl<'a> Hosts<'a> {
     }
 
     /// A run without a journal is still a run.
+    /// Says what was found out before the run of agents that do not know each other.
+    fn tell_unknown(&self, progress: &impl Progress<Planned>) {
+        let unknown = std::mem::take(&mut self.run().unknown);
+        for unknown in unknown {
+            progress.event(self.clock.now(), Event::AgentsUnknown(unknown));
+        }
+    }
+
     fn begin_journal(&self, planned: &Planned, lock: Option<&Held>, progress: &impl Progress<Planned>) {
         let mut run = self.run();
         run.began.get_or_insert_with(|| self.clock.now());
@@ -554,10 +562,7 @@ impl Driver for Hosts<'_> {
             return self.report(plan, terms, End::LeaseLost, false).await;
         }
         self.begin_journal(plan, lock, progress);
-        let unknown = std::mem::take(&mut self.run().unknown);
-        for unknown in unknown {
-            progress.event(self.clock.now(), Event::AgentsUnknown(unknown));
-        }
+        self.tell_unknown(progress);
         let (mut journal, pulled, began, contents) = {
             let mut run = self.run();
             let journal = run.journal.take().unwrap_or_else(Journal::none);

@@ -128,21 +128,33 @@ pub async fn join_if_due(
 ///
 /// The cluster has no key, or none here opens what signs certificates.
 pub async fn acquaint(hands: &Hands<'_>, papers: &Papers) -> Result<Joined, VaultError> {
+    let seen = look(hands.fleet, hands.actor.clock, None).await;
+    // Where nothing is to be said, nothing is written: a lock is.
+    if let Some(joined) = join(hands, papers, &seen, false).await? {
+        return Ok(joined);
+    }
     let work = async {
         let look = look(hands.fleet, hands.actor.clock, None).await;
-        join(hands, papers, &look).await
+        join(hands, papers, &look, true).await
     };
-    alone(hands, "agent install", |_| (), work).await.map_err(|why| match why {
+    let joined = alone(hands, "agent install", |_| (), work).await.map_err(|why| match why {
         NotLocked::Ledger(error) => VaultError::Ledger(error),
         NotLocked::Busy(holder) => VaultError::Authority(NotLocked::Busy(holder).to_string()),
-    })?
+    })?;
+    Ok(joined?.unwrap_or_default())
 }
 
-async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joined, VaultError> {
+/// `None` if there is something to say, and it may not be said.
+async fn join(
+    hands: &Hands<'_>,
+    papers: &Papers,
+    look: &Look,
+    may: bool,
+) -> Result<Option<Joined>, VaultError> {
     let now = hands.actor.clock.now();
     let (agents, mut joined) = (speakers(look), Joined::default());
     if agents.is_empty() || hands.fleet.nodes().len() < 2 {
-        return Ok(joined);
+        return Ok(Some(joined));
     }
     // Without one there are no secrets, either.
     known(&papers.ledger).await?.key()?;
@@ -159,7 +171,10 @@ async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joined,
     };
     let kept = authority::kept(&papers.ledger, now).await?;
     if due(kept.as_ref().map(|kept| kept.fingerprint.as_str())).is_empty() {
-        return Ok(joined);
+        return Ok(Some(joined));
+    }
+    if !may {
+        return Ok(None);
     }
     let cluster = papers.cluster.as_str();
     let signing = authority::signing(&papers.ledger, hands.actor, &papers.values, cluster, |_| ()).await?;
@@ -178,7 +193,7 @@ async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joined,
             Err(why) => joined.failed.push((node, why)),
         }
     }
-    Ok(joined)
+    Ok(Some(joined))
 }
 
 /// Hosts whose agents know other members, or other places of them, than this client does.
