@@ -86,17 +86,12 @@ pub struct Join {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Peer>,
     /// The newest list does not name it.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_out: bool,
 }
 
 /// Places of one host that are remembered.
 const PLACES_MAX: usize = 4;
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_not(is: &bool) -> bool {
-    !is
-}
 
 /// All agents of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

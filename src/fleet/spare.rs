@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::docker::client::{CallError, DEFAULT_LIMIT, Engine, Reader, escaped, with_query};
+use super::docker::image::inspect;
 use super::docker::wire;
 use super::images::bytes_of;
 use super::one_layer::{self, Archive};
@@ -39,7 +40,7 @@ pub(super) async fn put(engine: &Engine, cluster: &ClusterName, text: &str) -> R
     let name = name(cluster);
     let reader = &engine.reader;
     let (before, info) =
-        tokio::try_join!(id(reader, &name), reader.get::<wire::Info>("/info", DEFAULT_LIMIT))?;
+        tokio::try_join!(inspect(reader, &name), reader.get::<wire::Info>("/info", DEFAULT_LIMIT))?;
     let mut layer = Archive::new();
     let archive = layer
         .file(FILE, 0o600, text.as_bytes())
@@ -51,29 +52,20 @@ pub(super) async fn put(engine: &Engine, cluster: &ClusterName, text: &str) -> R
         return Err(CallError::Decode("the engine has not kept it as it was sent".to_owned()));
     }
     if let Some(before) = before
-        && id(reader, &name).await?.as_ref() != Some(&before)
+        && inspect(reader, &name).await?.is_none_or(|now| now.id != before.id)
     {
         // It has no name any more. What is not removed is what `docker image prune` is for.
-        let path = with_query(&format!("/images/{}", escaped(&before)), &[("force", "1")]);
+        let path = with_query(&format!("/images/{}", escaped(&before.id)), &[("force", "1")]);
         let _is_only_left_over = engine.delete(&path, DEFAULT_LIMIT).await;
     }
     Ok(())
-}
-
-async fn id(reader: &Reader, name: &str) -> Result<Option<String>, CallError> {
-    let path = format!("/images/{}/json", escaped(name));
-    match reader.get::<wire::ImageInspect>(&path, DEFAULT_LIMIT).await {
-        Ok(found) => Ok(Some(found.id)),
-        Err(error) if error.status() == Some(404) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// The copy, if there is one.
 pub(super) async fn get(reader: &Reader, cluster: &ClusterName) -> Result<Option<String>, CallError> {
     let name = name(cluster);
     // An engine answers for an image that it does not have with an archive that is cut off, or with an empty one.
-    if id(reader, &name).await?.is_none() {
+    if inspect(reader, &name).await?.is_none() {
         return Ok(None);
     }
     let saved = reader.stream(&format!("/images/{}/get", escaped(&name)), LIMIT).await?;

@@ -33,6 +33,11 @@ pub struct Spare {
     archive: Archive,
 }
 
+/// What it has as the ledger has it.
+fn documents() -> [Stream; 3] {
+    [key::stream(), secrets::stream(), configs::stream()]
+}
+
 impl Spare {
     /// The keys that stand among the node records.
     #[must_use]
@@ -63,7 +68,7 @@ impl Spare {
     ///
     /// The ledger has other records, or cannot be read or written.
     pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<(), NotCopied> {
-        for stream in [key::stream(), secrets::stream(), configs::stream()] {
+        for stream in documents() {
             let log = ledger.read(&stream).await?;
             if let Some((seq, newest)) = log.last().filter(|(_, newest)| newest.value.data.is_object())
                 && self.archive.newest(&stream) != Some(&newest.value.data)
@@ -129,8 +134,7 @@ pub async fn behind<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<BTreeSet<Str
         return Ok(BTreeSet::new());
     }
     let now = Archive::of_vault(ledger).await?;
-    if [key::stream(), secrets::stream(), configs::stream()].iter().all(|stream| now.newest(stream).is_none())
-    {
+    if documents().iter().all(|stream| now.newest(stream).is_none()) {
         return Ok(BTreeSet::new());
     }
     let have = all(ledger).await;

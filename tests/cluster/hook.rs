@@ -33,17 +33,21 @@ pub struct Said {
 }
 
 impl Place<'_> {
+    /// The repository on h1, as it is seen here.
+    pub fn bare(&self) -> PathBuf {
+        self.ground.dir().join("hosts/h1/disk/root/ops.git")
+    }
+
     /// Puts stackctl on h1, with what it needs to reach the hosts from there.
     pub fn new(ground: &Ground) -> Place<'_> {
         let room = "/root/sc";
-        let playground = std::env::var("STACKCTL_TEST_PLAYGROUND").expect("a playground");
-        let ssh = format!("ssh -F {playground}/ssh_config");
+        let ssh = format!("ssh -F {}/ssh_config", ground.dir().display());
         let place = Place { ground, work: ground.path().join("work"), ssh };
         place.on_h1(&format!("mkdir -p {room}"), "");
-        let there = PathBuf::from(&playground).join("hosts/h1/disk").join(room.trim_start_matches('/'));
+        let there = ground.dir().join("hosts/h1/disk").join(room.trim_start_matches('/'));
         std::fs::copy(env!("CARGO_BIN_EXE_stackctl"), there.join("stackctl")).expect("a copy");
         for file in ["id_ed25519", "known_hosts", "ssh_config", "stackctl.yml"] {
-            let text = ground.given(file).replace(&playground, room);
+            let text = ground.given(file).replace(&ground.dir().display().to_string(), room);
             place.on_h1(&format!("umask 077; cat >{room}/{file}"), &text);
         }
         place.on_h1("rm -rf ops.git; git init -q --bare -b main ops.git", "");
@@ -145,8 +149,7 @@ fn whoever_pushes_sees_what_becomes_of_it() {
     ground.assert_is("app", &["web.1", "web.2", "web.3", "web.4"]);
 
     // A loop that knows the same repository by another path, and has the lead.
-    let bare = PathBuf::from(std::env::var("STACKCTL_TEST_PLAYGROUND").expect("a playground"))
-        .join("hosts/h1/disk/root/ops.git");
+    let bare = place.bare();
     let inventory = ground.inventory(|text| text);
     let follow = format!("reconcile --format json --poll 1s --repo {}#main", bare.display());
     let mut watch = ground.begin_on(&inventory, &follow);

@@ -9,7 +9,6 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -250,8 +249,7 @@ fn the_loop_and_the_push_hook_pull_with_the_login_that_the_cluster_keeps() {
 
     // The loop, which follows the same repository, once the hook is gone.
     place.on_h1("rm ops.git/hooks/post-receive", "");
-    let bare = PathBuf::from(std::env::var("STACKCTL_TEST_PLAYGROUND").expect("a playground"))
-        .join("hosts/h1/disk/root/ops.git");
+    let bare = place.bare();
     let inventory = ground.inventory(|text| text);
     let follow = format!("reconcile --format json --poll 1s --repo {}#main", bare.display());
     let mut watch = ground.begin_on(&inventory, &follow);

@@ -38,7 +38,7 @@ pub use self::programs::FOLDER as PROGRAMS_FOLDER;
 use self::programs::Programs;
 pub use self::sets::FOLDER as FILES_FOLDER;
 use self::store::{NotPut, Store};
-use super::wire::{Answer, Keeping, KeptSecret, KeptTask, Refusal, SecretFile, SecretsPut};
+use super::wire::{Answer, Keeping, KeptSecret, KeptTask, Owner, Refusal, SecretFile, SecretsPut};
 use crate::model::Timestamp;
 
 /// The folder of secrets, beside the agent's socket.
@@ -149,7 +149,7 @@ impl Keeper {
     pub async fn swap_back(&self, task: String) -> Result<Answer, Refusal> {
         let _turn = self.turn.lock().await;
         let done = self.in_store(false, move |store| Ok(store.back(&task))).await?;
-        done.unwrap_or(Ok(())).map(|()| Answer::Done).map_err(|error| refused(&error))
+        changed(done)
     }
 
     /// Removes what held before the files of a task were swapped.
@@ -160,7 +160,7 @@ impl Keeper {
     pub async fn settle(&self, task: String) -> Result<Answer, Refusal> {
         let _turn = self.turn.lock().await;
         let done = self.in_store(false, move |store| Ok(store.settle(&task))).await?;
-        done.unwrap_or(Ok(())).map(|()| Answer::Done).map_err(|error| refused(&error))
+        changed(done)
     }
 
     /// Gives a task, whose secrets are here, this program to start with.
@@ -203,8 +203,7 @@ impl Keeper {
             keep_programs(&programs, store)?;
             Ok(gone)
         });
-        let gone = gone.await?;
-        gone.unwrap_or(Ok(())).map(|()| Answer::Done).map_err(|error| refused(&error))
+        changed(gone.await?)
     }
 
     /// Whose secrets are kept.
@@ -214,14 +213,8 @@ impl Keeper {
     /// The system refuses.
     pub async fn list(&self) -> Result<Answer, Refusal> {
         let _turn = self.turn.lock().await;
-        let secret = |file: SecretFile| KeptSecret { name: file.name, version: file.version };
-        let kept = |(task, files): (String, Vec<SecretFile>)| KeptTask {
-            task,
-            secrets: files.into_iter().map(secret).collect(),
-            of: None,
-        };
         let tasks = self.in_store(false, |store| store.list()).await?.unwrap_or_default();
-        Ok(Answer::Kept(tasks.into_iter().map(kept).collect()))
+        Ok(Answer::Kept(tasks.into_iter().map(|(task, files)| kept_task(task, files, None)).collect()))
     }
 
     /// Removes all secrets, and the memory that they were in.
@@ -387,6 +380,12 @@ impl Keeper {
     }
 }
 
+/// What is said of a task that has these files.
+fn kept_task(task: String, files: impl IntoIterator<Item = SecretFile>, of: Option<Owner>) -> KeptTask {
+    let secret = |file: SecretFile| KeptSecret { name: file.name, version: file.version };
+    KeptTask { task, secrets: files.into_iter().map(secret).collect(), of }
+}
+
 /// What came of writing a task's files; `None` where there is no folder for them.
 fn written(done: Option<Result<(), NotPut>>) -> Result<Answer, Refusal> {
     match done {
@@ -394,6 +393,11 @@ fn written(done: Option<Result<(), NotPut>>) -> Result<Answer, Refusal> {
         Some(result) => result.map(|()| Answer::Missing(Vec::new())).map_err(|error| refused(&error)),
         None => Err(refused(&"its folder is gone")),
     }
+}
+
+/// What came of changing a task's files; where there is no folder for them, nothing was to be done.
+fn changed(done: Option<Result<(), NotPut>>) -> Result<Answer, Refusal> {
+    done.unwrap_or(Ok(())).map(|()| Answer::Done).map_err(|error| refused(&error))
 }
 
 fn refused(why: &dyn std::fmt::Display) -> Refusal {

@@ -10,9 +10,9 @@ use std::io;
 use std::path::Path;
 
 use super::kept::{folder_of, names, text, write};
-use super::{Keeper, make_folder, refused};
+use super::{Keeper, kept_task, make_folder, refused};
 use crate::agent::put::{Over, SecretsPut};
-use crate::agent::wire::{Answer, KeptSecret, KeptTask, Refusal};
+use crate::agent::wire::{Answer, Refusal};
 
 /// No task is called so.
 const FOLDER: &str = ".over";
@@ -26,15 +26,7 @@ impl Keeper {
     ///
     /// The system refuses.
     pub async fn list_of(&self, host: &str) -> Result<Answer, Refusal> {
-        let kept = |put: SecretsPut| KeptTask {
-            task: put.task,
-            secrets: put
-                .files
-                .into_iter()
-                .map(|(file, _)| KeptSecret { name: file.name, version: file.version })
-                .collect(),
-            of: put.of,
-        };
+        let kept = |put: SecretsPut| kept_task(put.task, put.files.into_iter().map(|(file, _)| file), put.of);
         let all = self.kept_names_of(host).await?;
         Ok(Answer::Kept(all.into_iter().map(kept).collect()))
     }

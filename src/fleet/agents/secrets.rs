@@ -263,10 +263,7 @@ pub(in crate::fleet) async fn give_program(
     host: &Arc<Host>,
     task: &str,
 ) -> Result<(), NotDelivered> {
-    match asked(inner, host, &Request::ProgramPut { task: task.to_owned() }).await? {
-        Some(_) => Ok(()),
-        None => Err(NotDelivered::NoAgent),
-    }
+    required(inner, host, &Request::ProgramPut { task: task.to_owned() }).await
 }
 
 /// Brings a task's secrets to its host's agent, with what the task is of: all of them or none. May be repeated. Values that
@@ -314,10 +311,12 @@ pub(in crate::fleet) async fn swap_back(
     host: &Arc<Host>,
     task: &str,
 ) -> Result<(), NotDelivered> {
-    match asked(inner, host, &Request::SecretsBack { task: task.to_owned() }).await? {
-        Some(_) => Ok(()),
-        None => Err(NotDelivered::NoAgent),
-    }
+    required(inner, host, &Request::SecretsBack { task: task.to_owned() }).await
+}
+
+/// Has an agent of a host do something; a host without one is an error.
+async fn required(inner: &Inner, host: &Arc<Host>, request: &Request) -> Result<(), NotDelivered> {
+    asked(inner, host, request).await?.map(drop).ok_or(NotDelivered::NoAgent)
 }
 
 /// Says that the files which a task has are good: what was there before goes. May be repeated.

@@ -8,6 +8,7 @@ pub mod create;
 pub mod execute;
 pub mod failure;
 pub(super) mod files;
+pub(super) mod image;
 pub mod inspect;
 pub mod labels;
 pub mod network;

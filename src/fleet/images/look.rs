@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 
 use super::{HeldImage, Holder, HostImages, Looks};
 use crate::fleet::docker::client::{ApiVersion, CallError, DEFAULT_LIMIT, Reader, escaped};
+pub(super) use crate::fleet::docker::image::inspect;
 use crate::fleet::docker::labels;
 use crate::fleet::docker::observe::platform;
 use crate::fleet::docker::wire;
@@ -93,16 +94,6 @@ fn store(info: &wire::Info) -> Store {
             && words.get(1).is_some_and(|value| value.starts_with("io.containerd.snapshotter"))
     };
     if info.driver_status.iter().any(is_containerd) { Store::Containerd } else { Store::GraphDriver }
-}
-
-/// An image by its name or id; `None` if there is none.
-pub(super) async fn inspect(reader: &Reader, image: &str) -> Result<Option<wire::ImageInspect>, CallError> {
-    let path = format!("/images/{}/json", escaped(image));
-    match reader.get::<wire::ImageInspect>(&path, DEFAULT_LIMIT).await {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.status() == Some(404) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// The layers of images, each list from the lowest up. An image that is removed meanwhile is left out.

@@ -119,7 +119,7 @@ pub async fn join_if_due(
     if !is_any {
         return Ok(Joined { nowhere: without_place(&places, agents.keys()), ..Joined::default() });
     }
-    acquaint(hands, papers).await
+    acquaint_alone(hands, papers).await
 }
 
 /// Tells agents who they are, where what they say of that is out of date, while no other process does the same.
@@ -133,6 +133,11 @@ pub async fn acquaint(hands: &Hands<'_>, papers: &Papers) -> Result<Joined, Vaul
     if let Some(joined) = join(hands, papers, &seen, false).await? {
         return Ok(joined);
     }
+    acquaint_alone(hands, papers).await
+}
+
+/// The same where something is to be said.
+async fn acquaint_alone(hands: &Hands<'_>, papers: &Papers) -> Result<Joined, VaultError> {
     let work = async {
         let look = look(hands.fleet, hands.actor.clock, None).await;
         join(hands, papers, &look, true).await

@@ -34,6 +34,7 @@ use crate::stores::StoreError;
 use crate::vault::{
     BadSize, ChangeError, ClusterKey, KeyRecord, NotUsable, ObjectName, SealError, ValueError,
 };
+use crate::words::count;
 
 /// Why the key or a secret was not changed, or could not be read.
 #[derive(Debug, Error, Diagnostic)]
@@ -386,8 +387,7 @@ impl Lost {
 }
 
 fn named_words(secrets: usize, configs: usize) -> String {
-    let many = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    format!("{} and {}", many(secrets, "secret"), many(configs, "config"))
+    format!("{} and {}", count(secrets, "secret"), count(configs, "config"))
 }
 
 /// The key as the ledger has it.
