@@ -24,8 +24,9 @@ const GRACE: Duration = Duration::from_millis(200);
 /// Bytes that may wait before a source does, or before lines are dropped.
 const WAITING_MAX: usize = 1 << 20;
 
-/// Bytes that are written together.
-const TOGETHER_MAX: usize = 64 << 10;
+/// Bytes that are written together: as many as a pipe takes as a whole (`PIPE_BUF` of Linux). Both streams are often one
+/// pipe (`2>&1`), where the other one would otherwise come between the two halves of a line.
+const TOGETHER_MAX: usize = 4 << 10;
 
 /// What text is, which decides what happens while it cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,9 +189,17 @@ impl Shared {
 }
 
 impl State {
+    /// Whole lines, as many as are written together; a longer one by itself.
     fn push(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
-        self.queue.push_back(bytes.to_vec());
+        let mut together = Vec::new();
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if !together.is_empty() && together.len() + line.len() > TOGETHER_MAX {
+                self.queue.push_back(std::mem::take(&mut together));
+            }
+            together.extend_from_slice(line);
+        }
+        self.queue.push_back(together);
     }
 
     /// What waits, but not all of a long queue at once.
@@ -295,6 +304,37 @@ mod tests {
         assert_eq!(read.lines().count(), kept + 2);
         assert!(read.ends_with("x\n7 dropped\nand on\n"), "{}", &read[read.len() - 40..]);
         assert_eq!(output.dropped(), 7, "the count goes on growing");
+    }
+
+    /// A pipe that two streams write into tears no write of so many bytes.
+    #[test]
+    fn lines_are_written_as_a_whole() {
+        struct Sized(Arc<Mutex<Vec<Vec<u8>>>>);
+        impl Write for Sized {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().push(bytes.to_vec());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let writes = Arc::default();
+        let output = Output::new(Sized(Arc::clone(&writes)));
+        let line = [&[b'x'; 299][..], b"\n"].concat();
+        let text = [line.repeat(100), vec![b'y'; TOGETHER_MAX + 1], b"\n".to_vec(), line.repeat(7)].concat();
+        output.write(Kind::Data, &text, notice);
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            output.write(Kind::Flow, line, notice);
+        }
+        output.drain();
+        let writes = writes.lock().unwrap();
+        assert_eq!(writes.concat(), text.repeat(2));
+        for write in writes.iter() {
+            assert!(write.len() <= TOGETHER_MAX || write.len() == TOGETHER_MAX + 2, "{}", write.len());
+            assert_eq!(write.last(), Some(&b'\n'));
+        }
+        assert!(writes.len() < 50, "{}", writes.len());
     }
 
     #[test]

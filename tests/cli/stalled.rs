@@ -2,10 +2,10 @@
 
 use std::io::{PipeReader, Read as _, Write as _};
 use std::process::Child;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_setfl};
 
 use crate::hosts::Hosts;
 
@@ -27,22 +27,11 @@ const FILLING: u8 = 0;
 
 impl Stalled {
     fn start(cluster: &Hosts, args: &str) -> Self {
-        let (reader, writer) = std::io::pipe().expect("a pipe");
-        let mut filler = writer.try_clone().expect("its other end");
-        let filled = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&filled);
-        // Blocks once it is full, however much that is, and ends when it is read.
-        std::thread::spawn(move || {
-            for _ in 0..64 {
-                let _gone = filler.write_all(&[FILLING; 4096]);
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        let mut before = usize::MAX;
-        while before != filled.load(Ordering::SeqCst) {
-            before = filled.load(Ordering::SeqCst);
-            sleep(Duration::from_millis(200));
-        }
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        // However much that is: the system gives small pipes to one that has many. The command is to wait for its reader.
+        fcntl_setfl(&writer, OFlags::NONBLOCK).expect("a pipe that says that it is full");
+        while writer.write(&[FILLING; 4096]).is_ok() {}
+        fcntl_setfl(&writer, OFlags::empty()).expect("a pipe that blocks");
         let args: Vec<&str> = args.split_whitespace().collect();
         Self { child: cluster.start_into(&args, writer), reader }
     }
