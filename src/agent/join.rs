@@ -206,7 +206,7 @@ pub struct Standing {
     /// Hosts whose secrets it keeps for them.
     #[serde(default)]
     pub keeps_for: Vec<String>,
-    /// Hosts that keep its own.
+    /// Hosts that keep all that its tasks have now.
     #[serde(default)]
     pub kept_by: Vec<String>,
     /// Those that are reached and do not keep them, each with the reason.

@@ -39,7 +39,7 @@ use self::identity::Identity;
 use self::state::State;
 use super::join::{Join, Standing};
 use super::put::Over;
-use super::secrets::{Keeper, Program};
+use super::secrets::{Keeper, Program, kept};
 use super::wire::Refusal;
 use crate::model::Timestamp;
 use crate::vault::authority::fingerprint;
@@ -139,6 +139,8 @@ impl Mesh {
     pub async fn standing(&self) -> Option<Standing> {
         let identity = self.state.identity()?;
         let keeps_for = self.state.keeper.keeps_for().await.unwrap_or_default();
+        // What was kept before the last change is not what tasks have now.
+        let has = self.state.keeper.own_names().await.ok().map(|names| kept::digest(&names));
         let Join { own, until, generation, authority, .. } = &identity.join;
         let seen = self.state.seen();
         let unreached = |(host, why): (&String, &Option<String>)| Some((host.clone(), why.clone()?));
@@ -160,7 +162,12 @@ impl Mesh {
                 .collect(),
             unreached: seen.peers.iter().filter_map(unreached).collect(),
             keeps_for,
-            kept_by: seen.kept_by.iter().cloned().collect(),
+            kept_by: seen
+                .kept_by
+                .iter()
+                .filter(|(_, digest)| has.as_ref() == Some(*digest))
+                .map(|(host, _)| host.clone())
+                .collect(),
             not_kept: seen.not_kept.clone().into_iter().collect(),
             lacking: seen.lacking,
             over: seen.over,

@@ -12,7 +12,7 @@ use super::news;
 use super::state::State;
 use super::talk::{Ask, PART_BYTES, Reply};
 use crate::agent::join::Peer;
-use crate::agent::put::Part;
+use crate::agent::put::{Part, SecretsPut};
 use crate::agent::secrets::kept::{digest, owners};
 
 /// Hosts that keep what this one has.
@@ -50,7 +50,6 @@ pub async fn rounds(state: Arc<State>) {
 pub(super) async fn round(state: &State, identity: &Arc<Identity>) {
     // What cannot be read is not nothing.
     let Ok(names) = state.keeper.own_names().await else { return };
-    let own = Ask::Has { digest: digest(&names), owners: owners(&names) };
     let wanted = if names.is_empty() { 0 } else { GUARDIANS };
     // One that was not reached may know something newer by now: before anything is sent to others.
     let missed = missed(state, identity);
@@ -66,7 +65,7 @@ pub(super) async fn round(state: &State, identity: &Arc<Identity>) {
             others.push(peer);
             continue;
         }
-        let done = has_kept(state, identity, peer, &own).await;
+        let done = has_kept(state, identity, peer, &names).await;
         if is_old(state, identity) {
             return;
         }
@@ -77,9 +76,9 @@ pub(super) async fn round(state: &State, identity: &Arc<Identity>) {
         let mut seen = state.seen();
         seen.not_kept.remove(&peer.host);
         match done {
-            Ok(Ok(())) => {
+            Ok(Ok(digest)) => {
                 guardians += 1;
-                seen.kept_by.insert(peer.host.clone());
+                seen.kept_by.insert(peer.host.clone(), digest);
                 seen.keep_nothing.remove(&peer.host);
             }
             Ok(Err(why)) => {
@@ -106,15 +105,17 @@ fn is_old(state: &State, identity: &Arc<Identity>) -> bool {
     state.identity().is_none_or(|now| !Arc::ptr_eq(&now, identity))
 }
 
-/// Has another one keep what tasks of this host have; it is sent if the other has something else. An error within says why
-/// one that is reached does not keep it.
+/// Has another one keep what tasks of this host have; it is sent if the other has something else. Gives the digest of what
+/// is kept there now. An error within says why one that is reached does not keep it.
 async fn has_kept(
     state: &State,
     identity: &Arc<Identity>,
     peer: &Peer,
-    own: &Ask,
-) -> Result<Result<(), String>, String> {
-    let Reply::Has { has, list, parts } = ask(identity, peer, own).await? else {
+    names: &[SecretsPut],
+) -> Result<Result<String, String>, String> {
+    let own = digest(names);
+    let question = Ask::Has { digest: own.clone(), owners: owners(names) };
+    let Reply::Has { has, list, parts } = ask(identity, peer, &question).await? else {
         return Err("it answers something else".to_owned());
     };
     // What is sent is for members of the newest list alone.
@@ -122,11 +123,11 @@ async fn has_kept(
         news::greet(state, identity, peer).await?;
     }
     if has || is_old(state, identity) {
-        return Ok(Ok(()));
+        return Ok(Ok(own));
     }
     let sent = sent(state, identity, peer, parts).await;
     let names = state.keeper.own_names().await.unwrap_or_default();
-    if sent.is_err() && !matches!(own, Ask::Has { digest: before, .. } if *before == digest(&names)) {
+    if sent.is_err() && own != digest(&names) {
         // It was no longer one set when all of it was there: the next round sends it as it is now.
         state.changed.notify_one();
         return Ok(Err("it has changed while it was sent".to_owned()));
@@ -134,8 +135,8 @@ async fn has_kept(
     Ok(sent)
 }
 
-/// Sends all of it: in parts, to one that takes them.
-async fn sent(state: &State, identity: &Identity, peer: &Peer, in_parts: bool) -> Result<(), String> {
+/// Sends all of it: in parts, to one that takes them. Gives the digest of what was sent.
+async fn sent(state: &State, identity: &Identity, peer: &Peer, in_parts: bool) -> Result<String, String> {
     let names = state.keeper.own_names().await.map_err(|refusal| refusal.to_string())?;
     let (digest, bytes_max) = (digest(&names), if in_parts { PART_BYTES } else { usize::MAX });
     let (mut known, mut after) = (Vec::new(), String::new());
@@ -151,7 +152,7 @@ async fn sent(state: &State, identity: &Identity, peer: &Peer, in_parts: bool) -
             _ => return Err("it answers something else".to_owned()),
         }
     }
-    Ok(())
+    Ok(digest)
 }
 
 /// Has another one forget what it keeps for this host, or only greets it.

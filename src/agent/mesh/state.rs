@@ -23,7 +23,9 @@ pub struct Seen {
     pub why_not: Option<String>,
     /// Why an agent was not reached, if it was not.
     pub peers: BTreeMap<String, Option<String>>,
-    pub kept_by: BTreeSet<String>,
+    /// Hosts that keep a whole set of this one, and the digest of that set. What tasks have may have changed since: whether
+    /// it is what they have now is for who reads it to compare.
+    pub kept_by: BTreeMap<String, String>,
     /// Why one that is reached does not keep it.
     pub not_kept: BTreeMap<String, String>,
     /// Those that keep nothing for it, as they said.
@@ -125,7 +127,7 @@ impl State {
         {
             let mut seen = self.seen();
             seen.peers.retain(|host, _| hosts.contains(host));
-            seen.kept_by.retain(|host| hosts.contains(host));
+            seen.kept_by.retain(|host, _| hosts.contains(host));
             seen.not_kept.retain(|host, _| hosts.contains(host));
             seen.keep_nothing.retain(|host| hosts.contains(host));
         }

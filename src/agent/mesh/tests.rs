@@ -247,6 +247,9 @@ async fn two_others_keep_what_a_host_has_and_no_more_than_it_has() {
     })
     .await;
     h2.keeper.forget("t1".into()).await.unwrap();
+    // They keep what its tasks had, until they have heard of the change.
+    let kept_by = h2.mesh.standing().await.unwrap().kept_by;
+    assert!(kept_by.is_empty() || all["h3"].kept("h2").await == ["t2"], "{kept_by:?}");
     h2.mesh.changed();
     until("forgotten", async || all["h3"].kept("h2").await == ["t2"] && all["h4"].kept("h2").await == ["t2"])
         .await;
