@@ -237,6 +237,78 @@ fn a_file_that_was_changed_reaches_no_host() {
     }
 }
 
+/// A layout with one image for each of these processors.
+fn layout(tag: &str, processors: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        builder.append_data(&mut header, name, content).expect("an archive");
+    };
+    let mut blob = |content: &[u8]| {
+        add(&format!("blobs/sha256/{}", hex(content)), content);
+        json!({ "digest": format!("sha256:{}", hex(content)), "size": content.len() })
+    };
+    let with = |mut blob: Value, key: &str, value: Value| {
+        blob[key] = value;
+        blob
+    };
+    let kind = |of: &str| json!(format!("application/vnd.oci.image.{of}"));
+    let mut manifests = Vec::new();
+    for (architecture, layer) in processors {
+        let config = json!({
+            "os": "linux", "architecture": architecture, "created": "2026-01-01T00:00:00Z", "config": {},
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", hex(layer))] },
+        });
+        let config = with(blob(config.to_string().as_bytes()), "mediaType", kind("config.v1+json"));
+        let layer = with(blob(layer), "mediaType", kind("layer.v1.tar"));
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": kind("manifest.v1+json"), "config": config, "layers": [layer],
+        });
+        let manifest = with(blob(manifest.to_string().as_bytes()), "mediaType", kind("manifest.v1+json"));
+        manifests.push(with(manifest, "platform", json!({ "os": "linux", "architecture": architecture })));
+    }
+    let all = json!({ "schemaVersion": 2, "mediaType": kind("index.v1+json"), "manifests": manifests });
+    let index = with(blob(all.to_string().as_bytes()), "mediaType", kind("index.v1+json"));
+    let index = with(index, "annotations", json!({ "io.containerd.image.name": tag }));
+    let index = json!({ "schemaVersion": 2, "manifests": [index] });
+    add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+    add("index.json", index.to_string().as_bytes());
+    builder.into_inner().expect("an archive")
+}
+
+/// An engine says of itself what its kernel says, and one that was started for another personality is told of another
+/// processor.
+#[test]
+fn a_host_of_another_processor_gets_what_is_for_it_or_nothing() {
+    if cfg!(not(target_arch = "x86_64")) {
+        return;
+    }
+    let Some(ground) = Ground::new() else { return };
+    ground.playground("processor h3 i686");
+    let is = |host: &str, image: &str| {
+        ground.docker(host, &["image", "inspect", image, "--format", "{{.Architecture}}"]).trim().to_owned()
+    };
+    let one = layers(500, 1, MB);
+    let path = written(&ground, "one.tar", &archive("other:1", &one));
+    let run = ground.stackctl(&format!("image push {} --host h1,h3", path.display())).ends(1);
+    run.says(&["stackctl::image::wrong_platform", "the image is for linux/amd64 alone", "h3 (linux/386)"]);
+    for host in ["h1", "h3"] {
+        assert_eq!(ground.docker(host, &["image", "ls", "-q", "other:1"]), "", "{host}");
+    }
+    let layer_of = |seed: u64| layer("file", &noise(seed, MB));
+    let both = layout("docker.io/library/other:2", &[("amd64", layer_of(501)), ("386", layer_of(502))]);
+    let path = written(&ground, "both.tar", &both);
+    let lines = push(&ground, &format!("{} --host h1,h3", path.display()));
+    for node in ["h1", "h3"] {
+        assert_eq!(host(&lines, node)["layers"], 1, "{lines:?}");
+    }
+    assert_eq!((is("h1", "other:2").as_str(), is("h3", "other:2").as_str()), ("amd64", "386"));
+    ground.playground("processor h3 right");
+    let again = push(&ground, &format!("{} --host h1", path.display()));
+    assert_eq!(host(&again, "h1")["sent"], 0, "{again:?}");
+}
+
 /// A layer from which something runs.
 fn runnable(ground: &Ground) -> Vec<u8> {
     let saved = ground.try_docker("h4", &["save", "busybox:1"]).stdout;

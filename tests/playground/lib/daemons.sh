@@ -55,6 +55,23 @@ cmd_daemon() {
     set_daemon "$1" "${members%"}"}"
 }
 
+# A kernel says what a program's personality says, and an engine says what its kernel says: images for that.
+set_processor() { # HOST [i686]
+    local file=$DIR/hosts/$1/disk/etc/playground/processor
+    if [[ $(cat "$file" 2>/dev/null) == "${2:-}" ]]; then return; fi
+    if [[ -n ${2:-} ]]; then echo "$2" >"$file"; else rm -f "$file"; fi
+    stop_dockerd "$1" TERM
+    start_dockerd "$1"
+}
+
+cmd_processor() {
+    [[ $# -eq 2 && $2 =~ ^(i686|right)$ ]] || die "processor: HOST i686|right"
+    need_up
+    need_host "$1"
+    lock
+    set_processor "$1" "${2/right/}"
+}
+
 cmd_dockerd() {
     [[ $# -eq 2 && $2 =~ ^(stop|start|restart|kill)$ ]] || die "dockerd: HOST stop|start|restart|kill"
     need_up

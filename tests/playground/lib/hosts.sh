@@ -59,8 +59,10 @@ END
 ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 ulimit -u unlimited 2>/dev/null
 if [[ -d /opt/engine/usr ]]; then PATH=/opt/engine/usr/sbin:/opt/engine/usr/bin:$PATH; fi
+as=()
+if [[ -s /etc/playground/processor ]]; then as=(setarch "$(</etc/playground/processor)"); fi
 cd /
-exec setsid dockerd </dev/null >>/var/log/dockerd.log 2>&1
+exec "${as[@]}" setsid dockerd </dev/null >>/var/log/dockerd.log 2>&1
 END
     # The first process; bash buries whom others leave behind.
     cat >"$d/etc/playground/init" <<'END'
@@ -291,11 +293,13 @@ empty_host() { # HOST: of containers, networks, volumes, swarm membership
         volumes=$(dk "$h" volume ls -q)
         [[ -n $containers$networks$volumes ]] || return 0
         # shellcheck disable=SC2086
-        {
-            [[ -z $containers ]] || dk "$h" rm -fv $containers
-            [[ -z $networks ]] || dk "$h" network rm $networks
-            [[ -z $volumes ]] || dk "$h" volume rm -f $volumes
-        } >"$DIR/logs/$h-reset.log" 2>&1 || true
+        if {
+            { [[ -z $containers ]] || dk "$h" rm -fv $containers; } &&
+                { [[ -z $networks ]] || dk "$h" network rm $networks; } &&
+                { [[ -z $volumes ]] || dk "$h" volume rm -f $volumes; }
+        } >"$DIR/logs/$h-reset.log" 2>&1; then
+            return 0
+        fi
         if ((try > 1)); then sleep 0.25; fi
     done
     return 1
