@@ -447,7 +447,7 @@ fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
         let found = world.ground.on_host(
             host,
             &format!(
-                "sync; grep -rsaFl {value} /var/lib/docker /var/log /var/tmp /tmp /etc /root /home; true"
+                "sync; grep -rsazFl {value} /var/lib/docker /var/log /var/tmp /tmp /etc /root /home; true"
             ),
         );
         assert_eq!(found, "", "{host}: on the host's disk");

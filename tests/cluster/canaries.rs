@@ -180,11 +180,12 @@ fn counted(path: &Path, words: &[String]) -> u64 {
     if !path.exists() {
         return 0;
     }
-    // Other file systems below are files of their own.
+    // Other file systems below are files of their own. What is between two zeros is a line: a disk that is mostly zeros has
+    // few other lines, and those of gigabytes take ten times as long.
     let script = if path.is_dir() {
-        r#"path=$1; shift; find "$path" -xdev -type f -exec grep -laF "$@" {} + 2>/dev/null | wc -l"#
+        r#"path=$1; shift; find "$path" -xdev -type f -exec grep -lazF "$@" {} + 2>/dev/null | wc -l"#
     } else {
-        r#"path=$1; shift; grep -caF "$@" "$path"; true"#
+        r#"path=$1; shift; grep -cazF "$@" "$path"; true"#
     };
     let output = Command::new("sh")
         .args(["-c", script, "sh"])

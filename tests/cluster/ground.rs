@@ -1,7 +1,8 @@
 //! Real hosts under a test: the playground, the binary on it, and what the engines say without ssh.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -72,7 +73,7 @@ impl Ground {
     /// Whether a host's docker disk has these bytes anywhere, where it has one of its own.
     pub fn disk_has(&self, host: &str, text: &str) -> bool {
         let disk = self.dir.join("hosts").join(host).join("docker.ext4");
-        let found = Command::new("grep").args(["-qaF", "-e", text]).arg(&disk).output().expect("grep");
+        let found = Command::new("grep").args(["-qazF", "-e", text]).arg(&disk).output().expect("grep");
         disk.exists() && found.status.success()
     }
 
@@ -258,6 +259,21 @@ impl Ground {
         Command::new("docker").args(["-H", &socket]).args(args).output().expect("the docker client")
     }
 
+    /// What an engine answers; nothing if there is no such thing. Tests look again and again, and docker's client takes
+    /// more of the processor for it than the engine.
+    fn get(&self, host: &str, path: &str) -> Option<Value> {
+        let mut stream = UnixStream::connect(self.socket(host)).expect("the engine's socket");
+        // As of an older client: the answer ends with the connection.
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").expect("a request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let answer = text(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+        let status = head.split(' ').nth(1).expect("a status");
+        assert!(["200", "404"].contains(&status), "{host}: {path}: {answer}");
+        (status == "200").then(|| serde_json::from_str(body).expect("JSON of docker"))
+    }
+
     /// Containers of a stack on all hosts that are up, ended ones too.
     pub fn tasks(&self, stack: &str) -> Vec<Task> {
         std::thread::scope(|scope| {
@@ -268,23 +284,12 @@ impl Ground {
 
     /// Containers of a stack on one host.
     pub fn tasks_on(&self, host: &str, stack: &str) -> Vec<Task> {
-        let filter = format!("label=com.docker.stack.namespace={stack}");
-        let list: Vec<Value> = loop {
-            let ids = self.docker(host, &["ps", "-aq", "--no-trunc", "--filter", &filter]);
-            let mut args = vec!["container", "inspect"];
-            args.extend(ids.split_whitespace());
-            if args.len() == 2 {
-                return Vec::new();
-            }
-            let output = self.try_docker(host, &args);
-            // Removed between the list and the look: a loop may be at work.
-            if !output.status.success() && text(&output.stderr).contains("No such container") {
-                continue;
-            }
-            assert!(output.status.success(), "{host}: {}", text(&output.stderr));
-            break serde_json::from_slice(&output.stdout).expect("JSON of docker");
-        };
-        list.into_iter().map(|inspect| Task { host: (*host).to_owned(), inspect }).collect()
+        let filter = format!("%7B%22label%22%3A%5B%22com.docker.stack.namespace%3D{stack}%22%5D%7D");
+        let list = self.get(host, &format!("/containers/json?all=1&filters={filter}")).unwrap_or_default();
+        let ids = list.as_array().expect("a list").iter().filter_map(|one| one["Id"].as_str());
+        // One that is gone was removed between the list and the look: a loop may be at work.
+        let inspects = ids.filter_map(|id| self.get(host, &format!("/containers/{id}/json")));
+        inspects.map(|inspect| Task { host: (*host).to_owned(), inspect }).collect()
     }
 
     /// The live tasks of a service.

@@ -122,7 +122,7 @@ impl World {
     #[track_caller]
     fn nowhere_on_a_disk(&self) {
         for host in HOSTS {
-            let script = "sync; grep -rlaF -e canary-b71e /var/lib/docker /var/log /var/tmp /etc /root /home 2>/dev/null; true";
+            let script = "sync; grep -rlazF -e canary-b71e /var/lib/docker /var/log /var/tmp /etc /root /home 2>/dev/null; true";
             assert_eq!(self.ground().on_host(host, script), "", "{host}");
             assert!(!self.ground().disk_has(host, "canary-b71e"), "{host}");
         }
@@ -147,7 +147,7 @@ fn after_power_loss_tasks_start_with_secrets_that_other_hosts_kept() {
     // The search finds what is there.
     ground.on_host("h2", "echo planted-b71e-one >/var/lib/docker/planted");
     let planted =
-        ground.on_host("h2", "grep -rlaF -e planted-b71e /var/lib/docker; rm /var/lib/docker/planted");
+        ground.on_host("h2", "grep -rlazF -e planted-b71e /var/lib/docker; rm /var/lib/docker/planted");
     assert!(planted.contains("planted"));
     world.nowhere_on_a_disk();
     // One engine of each kind; the second loses what it kept for the first.
@@ -477,7 +477,7 @@ fn a_copy_of_a_hosts_disk_has_nothing_given_elsewhere() {
             world.run("agent logs h2 h3").whole().matches(said).count() >= 2
         });
         let end = "kill -- -$(cat /run/copy/pid); find /run/copy -path '*secrets*'; \
-                   grep -rla canary-b71e /run/copy; rm -rf /run/copy; true";
+                   grep -rlaz canary-b71e /run/copy; rm -rf /run/copy; true";
         assert_eq!(ground.on_host("h4", end), "", "{from}");
     }
     ground.on_host("h4", &format!("ip addr del {elsewhere}/32 dev {}", device.trim()));

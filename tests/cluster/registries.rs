@@ -169,7 +169,7 @@ fn credentials_are_sent_by_default_and_kept_nowhere() {
     for host in ON {
         for secret in &secrets {
             let script = format!(
-                "grep -rlF -e '{secret}' /var/lib/docker /etc /root /run /tmp /var/log 2>/dev/null || true"
+                "grep -rlzF -e '{secret}' /var/lib/docker /etc /root /run /tmp /var/log 2>/dev/null || true"
             );
             assert_eq!(world.ground.on_host(host, &script), "", "{host} keeps {secret}");
         }
@@ -177,7 +177,7 @@ fn credentials_are_sent_by_default_and_kept_nowhere() {
     let state = world.ground.path().join("stackctl");
     for secret in &secrets {
         let output =
-            std::process::Command::new("grep").args(["-rlF", "-e", secret.as_str()]).arg(&state).output();
+            std::process::Command::new("grep").args(["-rlzF", "-e", secret.as_str()]).arg(&state).output();
         assert!(output.expect("grep").stdout.is_empty(), "this machine keeps {secret}");
     }
 }
@@ -202,7 +202,7 @@ fn a_login_of_the_cluster_serves_a_machine_whose_user_has_none() {
     let listed = world.ground.stackctl("registry ls --format {{.Registry}}/{{.Username}}").ends(0);
     listed.says(&[&format!("{}/{}", registry.address, READER.0)]);
     for host in ON {
-        let script = format!("grep -rlF -e '{}' /var/lib/docker /etc /root 2>/dev/null || true", READER.1);
+        let script = format!("grep -rlzF -e '{}' /var/lib/docker /etc /root 2>/dev/null || true", READER.1);
         assert_eq!(world.ground.on_host(host, &script), "", "{host} keeps the password");
     }
 }
@@ -276,7 +276,7 @@ fn the_loop_and_the_push_hook_pull_with_the_login_that_the_cluster_keeps() {
     watch.wait().ends(0);
     for host in ON {
         let script = format!(
-            "grep -rlF -e '{}' /var/lib/docker /etc /root /tmp /var/log 2>/dev/null || true",
+            "grep -rlzF -e '{}' /var/lib/docker /etc /root /tmp /var/log 2>/dev/null || true",
             READER.1
         );
         assert_eq!(ground.on_host(host, &script), "", "{host} keeps the password");

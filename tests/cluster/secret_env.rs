@@ -119,7 +119,7 @@ impl World {
     #[track_caller]
     fn nowhere_on_a_disk(&self, text: &str) {
         for host in HOSTS {
-            let script = format!("grep -rlaF -e {text} /var/lib/docker /etc/docker 2>/dev/null; true");
+            let script = format!("grep -rlazF -e {text} /var/lib/docker /etc/docker 2>/dev/null; true");
             assert_eq!(self.ground().on_host(host, &script), "", "{host}");
         }
     }
@@ -162,7 +162,7 @@ fn a_program_has_its_variables_whatever_starts_it_and_no_record_has_them() {
     assert_eq!(ground.exec(narrow, &["id", "-u"]), "33\n");
     // The search finds what is there.
     ground.on_host("h2", "echo canary-first >/var/lib/docker/planted");
-    assert!(ground.on_host("h2", "grep -rlaF canary-first /var/lib/docker; true").contains("planted"));
+    assert!(ground.on_host("h2", "grep -rlazF canary-first /var/lib/docker; true").contains("planted"));
     ground.on_host("h2", "rm /var/lib/docker/planted");
     world.nowhere_on_a_disk("canary-");
     for words in [

@@ -92,7 +92,7 @@ impl World {
     /// Files of a host, not in its memory, that have a text.
     fn on_disk(&self, host: &str, text: &str) -> String {
         self.ground()
-            .on_host(host, &format!("grep -rlaF -e {text} /var/lib/docker /etc/docker 2>/dev/null; true"))
+            .on_host(host, &format!("grep -rlazF -e {text} /var/lib/docker /etc/docker 2>/dev/null; true"))
     }
 
     /// Tasks that have something in the host's memory.
@@ -434,7 +434,7 @@ fn the_guestbook_gets_a_new_password_by_a_push() {
     assert!(!run.whole().contains("canary"), "{}", run.whole());
     for host in HOSTS {
         let found =
-            ground.on_host(host, "grep -rlaF -e canary- /var/lib/docker /etc/docker 2>/dev/null; true");
+            ground.on_host(host, "grep -rlazF -e canary- /var/lib/docker /etc/docker 2>/dev/null; true");
         assert_eq!(found, "", "{host}");
     }
     shipped.run("rm --yes guestbook").ends(0);

@@ -127,7 +127,7 @@ impl World {
     #[track_caller]
     fn nowhere_on_a_disk(&self) {
         for host in HOSTS {
-            let found = "grep -rlaF -e canary- /var/lib/docker /etc/docker 2>/dev/null; true";
+            let found = "grep -rlazF -e canary- /var/lib/docker /etc/docker 2>/dev/null; true";
             assert_eq!(self.ground().on_host(host, found), "", "{host}");
         }
     }

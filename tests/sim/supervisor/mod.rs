@@ -28,7 +28,7 @@ use crate::faults::{Faults, Luck};
 use crate::world::World;
 use world::{Happening, SOURCE, Silence, Sim};
 
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 1_500;
 /// How long things break.
 const STORM_MS: i64 = 90_000;
 /// Within this, every stack has to be as declared: the longest wait between two tries, a lease that a killed
