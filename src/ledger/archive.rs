@@ -372,11 +372,7 @@ impl Archive {
     pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<usize, NotCopied> {
         let mut written = 0;
         // Before the releases that name them.
-        for (stack, all) in &self.contents {
-            let contents = all.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
-            let unread = all.keys().cloned().collect();
-            contents::put(ledger, stack, &contents, &unread).await?;
-        }
+        self.write_contents(ledger).await?;
         for (stream, places) in &self.streams {
             let log = ledger.read_to_write(stream).await?;
             for (seq, value) in places {
@@ -405,6 +401,19 @@ impl Archive {
             }
         }
         Ok(written)
+    }
+
+    /// Writes the contents that it has.
+    pub(super) async fn write_contents<R: WriteRegisters>(
+        &self,
+        ledger: &Ledger<R>,
+    ) -> Result<(), LedgerError> {
+        for (stack, all) in &self.contents {
+            let contents = all.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
+            let unread = all.keys().cloned().collect();
+            contents::put(ledger, stack, &contents, &unread).await?;
+        }
+        Ok(())
     }
 
     /// As the text of a file.
@@ -503,7 +512,12 @@ impl Archive {
 
     /// The newest record of a document in it.
     pub(super) fn newest(&self, stream: &Stream) -> Option<&serde_json::Value> {
-        Some(&self.streams.get(stream)?.last_key_value()?.1.data)
+        self.newest_value(stream).map(|value| &value.data)
+    }
+
+    /// The same, with what is said of it.
+    pub(super) fn newest_value(&self, stream: &Stream) -> Option<&Value> {
+        Some(self.streams.get(stream)?.last_key_value()?.1)
     }
 
     /// Whether both have the same records. What these name is not compared.
@@ -513,12 +527,6 @@ impl Archive {
             archive.streams.keys().map(|stream| (stream.clone(), newest(stream))).collect()
         };
         values(self) == values(other)
-    }
-
-    /// Without what is remembered of nodes.
-    pub(super) fn without_nodes(mut self) -> Self {
-        self.streams.retain(|stream, _| stream.kind != Kind::Nodes);
-        self
     }
 
     /// Of all records only those of what persons did.

@@ -1,8 +1,9 @@
 //! A document that the cluster remembers: a stream whose newest place holds the whole document.
 //!
 //! Older places may be trimmed at any time. A writer reads, changes and appends at the next place; a writer
-//! that loses that place reads again. An incomplete place is closed with the previous content, so that the
-//! newest place is always complete.
+//! that loses that place reads again. An incomplete place is closed with what a manager shows there, which may be the last
+//! copy of what was decided before the others lost it, or else with the previous content, so that the newest place is
+//! always complete.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -98,7 +99,7 @@ pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> R
     let mut log = ledger.read_to_write(stream).await?;
     let is_others = is_of_others(ledger, &log);
     while let Some(place) = in_doubt(&log) {
-        write_again(ledger, stream, &log, place).await?;
+        close(ledger, stream, &log, place).await?;
         log = ledger.read_to_write(stream).await?;
     }
     Ok(is_others)
@@ -109,12 +110,14 @@ pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> R
 pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), LedgerError> {
     loop {
         let log = ledger.read_to_write(stream).await?;
-        let place = match in_doubt(&log) {
-            Some(seq) => seq,
-            None if is_of_others(ledger, &log) => log.next(),
+        match in_doubt(&log) {
+            Some(place) => close(ledger, stream, &log, place).await?,
+            None if is_of_others(ledger, &log) => {
+                ledger.append(stream, log.next(), &again(ledger, &log)).await?;
+                ledger.replicate(stream, &ledger.read(stream).await?).await;
+            }
             None => return Ok(()),
-        };
-        write_again(ledger, stream, &log, place).await?;
+        }
     }
 }
 
@@ -122,23 +125,69 @@ fn is_of_others<R: ReadRegisters>(ledger: &Ledger<R>, log: &Log) -> bool {
     log.last().is_some_and(|(_, entry)| !is_same_set(&entry.value.managers, ledger.registers().managers()))
 }
 
-/// Writes the newest record at another place, as it stands there, with its format: a newer program may have written more
-/// than this one knows of.
-async fn write_again<R: WriteRegisters>(
+/// Settles an incomplete place.
+async fn close<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stream: &Stream,
     log: &Log,
     place: u64,
 ) -> Result<(), LedgerError> {
-    let ours = match newest(log) {
+    ledger.settle_places(stream, log, &[place].into(), || again(ledger, log)).await?;
+    ledger.replicate(stream, &ledger.read(stream).await?).await;
+    Ok(())
+}
+
+/// The newest record for another place, as it stands where it is, with its format: a newer program may have written more
+/// than this one knows of.
+fn again<R: ReadRegisters>(ledger: &Ledger<R>, log: &Log) -> Value {
+    match newest(log) {
         Some((_, entry)) => {
             Value { format: entry.value.format, ..value(ledger.registers(), entry.value.data.clone()) }
         }
         None => value(ledger.registers(), serde_json::Value::Null),
-    };
-    ledger.append(stream, place, &ours).await?;
-    ledger.replicate(stream, &ledger.read(stream).await?).await;
-    Ok(())
+    }
+}
+
+/// The place of a document that is neither this nor empty, if there is one.
+pub(super) async fn other_than<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stream: &Stream,
+    kept: Option<&serde_json::Value>,
+) -> Result<Option<u64>, LedgerError> {
+    let log = ledger.read(stream).await?;
+    let there = newest(&log).filter(|(_, entry)| Some(&entry.value.data) != kept);
+    Ok(there.filter(|(_, entry)| !says_nothing(&entry.value.data)).map(|(seq, _)| seq))
+}
+
+/// Writes a document as it was kept elsewhere, where there is none, or an empty one; whether there was. Nothing is written
+/// where it stands already.
+///
+/// # Errors
+///
+/// The ledger cannot be read or written.
+pub(super) async fn put_back<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stream: &Stream,
+    kept: &Value,
+) -> Result<Result<(), u64>, LedgerError> {
+    loop {
+        settle(ledger, stream).await?;
+        let log = ledger.read_to_write(stream).await?;
+        match newest(&log) {
+            Some((_, entry)) if entry.value.data == kept.data => return Ok(Ok(())),
+            Some((seq, entry)) if !says_nothing(&entry.value.data) => return Ok(Err(seq)),
+            Some(_) | None => {}
+        }
+        let ours = Value { managers: ledger.registers().managers().to_vec(), ..kept.clone() };
+        match ledger.append(stream, log.next(), &ours).await {
+            Ok(Appended::Won) => {
+                ledger.replicate(stream, &ledger.read(stream).await?).await;
+                return Ok(Ok(()));
+            }
+            Ok(Appended::Lost(_)) | Err(LedgerError::Overtaken { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Changes what is remembered; what it was before and is now. Nothing is written if nothing changes. Of

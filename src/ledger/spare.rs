@@ -17,7 +17,7 @@ use super::decide::Ledger;
 use super::error::LedgerError;
 use super::nodes::{self, NodeRecords};
 use super::register::{ReadRegisters, Stream, WriteRegisters};
-use super::{configs, key, secrets};
+use super::{configs, document, key, secrets};
 use crate::model::Timestamp;
 
 /// What a copy says of which cluster it is: the name under which it is kept says that.
@@ -62,26 +62,49 @@ impl Spare {
         (secrets.of_people().0.len(), configs.0.len())
     }
 
-    /// Writes all of it but the keys of the node records into a ledger that has nothing of the kind.
+    /// Documents, the keys of the node records among them, that it has and the ledger has not at all. A document of which all
+    /// was removed is there, and empty: what is not there was lost.
+    async fn lost<R: ReadRegisters>(&self, ledger: &Ledger<R>) -> Result<bool, LedgerError> {
+        let has_key = self.keys().key.is_some();
+        for stream in
+            documents().into_iter().filter(|stream| self.has(stream)).chain(has_key.then(nodes::stream))
+        {
+            if ledger.read(&stream).await?.last().is_none_or(|(_, entry)| entry.value.data.is_null()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes all of it but the keys of the node records into a ledger that has nothing of the kind: no such documents, or
+    /// empty ones.
     ///
     /// # Errors
     ///
     /// The ledger has other records, or cannot be read or written.
     pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<(), NotCopied> {
-        for stream in documents() {
-            let log = ledger.read(&stream).await?;
-            if let Some((seq, newest)) = log.last().filter(|(_, newest)| newest.value.data.is_object())
-                && self.archive.newest(&stream) != Some(&newest.value.data)
-            {
-                return Err(NotCopied::NotEmpty { stream: stream.to_string(), seq });
+        let refused = |stream: &Stream, seq| NotCopied::NotEmpty { stream: stream.to_string(), seq };
+        let all = documents();
+        for stream in all.iter().filter(|stream| self.has(stream)) {
+            if let Some(seq) = document::other_than(ledger, stream, self.archive.newest(stream)).await? {
+                return Err(refused(stream, seq));
             }
         }
-        self.archive.clone().without_nodes().write(ledger).await.map(drop)
+        self.archive.write_contents(ledger).await?;
+        for stream in &all {
+            let Some(kept) = self.archive.newest_value(stream) else { continue };
+            document::put_back(ledger, stream, kept).await?.map_err(|seq| refused(stream, seq))?;
+        }
+        Ok(())
     }
 }
 
+/// Why a copy stays as it is.
+const IS_LOST: &str =
+    "the ledger has lost what its copy has: `stackctl ledger restore --spare` brings that back";
+
 /// Has every manager that answers keep a copy of what there is now; those that do not, and why. Where managers keep none,
-/// nothing is asked.
+/// nothing is asked. A copy of what the ledger has lost is left alone: it may be the last.
 ///
 /// # Errors
 ///
@@ -94,6 +117,9 @@ pub async fn keep<R: WriteRegisters>(
     if !registers.keeps_spares() {
         return Ok(Vec::new());
     }
+    if lost(ledger).await?.is_some() {
+        return Ok(registers.managers().iter().map(|name| (name.clone(), IS_LOST.to_owned())).collect());
+    }
     let mut archive = Archive::of_vault(ledger).await?;
     archive.read_contents(ledger).await;
     let text = archive.text(OF, at);
@@ -104,9 +130,23 @@ pub async fn keep<R: WriteRegisters>(
     Ok(join_all(puts).await.into_iter().flatten().collect())
 }
 
-/// The newest copy that a manager keeps; `None` if none that answers has one that can be read.
+/// The newest copy, if it has something that the ledger has not at all: that was lost, and nothing is to be made in its
+/// place.
+///
+/// # Errors
+///
+/// The ledger cannot be read.
+pub async fn lost<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Option<Spare>, LedgerError> {
+    let Some(spare) = newest(ledger).await else { return Ok(None) };
+    Ok(spare.lost(ledger).await?.then_some(spare))
+}
+
+/// The newest copy that a manager keeps; `None` if none that answers has one that can be read. No document ever goes from a
+/// ledger, so one that has fewer than another is of a
+/// time when there were fewer, whatever its clock said.
 pub async fn newest<R: ReadRegisters>(ledger: &Ledger<R>) -> Option<Spare> {
-    all(ledger).await.into_iter().max_by_key(|spare| spare.at)
+    let of = |spare: &Spare| (documents().iter().filter(|stream| spare.has(stream)).count(), spare.at);
+    all(ledger).await.into_iter().max_by_key(of)
 }
 
 async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Spare> {
@@ -197,6 +237,64 @@ mod tests {
         make(&ledger, "other", b"other").await;
         let refused = spare.write(&ledger).await.unwrap_err();
         assert!(matches!(refused, NotCopied::NotEmpty { .. }), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_what_was_lost_is_replaced_by_nothing() {
+        let memory = Memory::new(3).with_spares();
+        let ledger = memory.ledger();
+        let with = |records: &mut NodeRecords| {
+            records.key = Some(MarkKey::new([7; 32]));
+            Ok::<(), LedgerError>(())
+        };
+        document::change(&ledger, &nodes::stream(), with).await.unwrap();
+        make(&ledger, "site", b"listen 80").await;
+        assert!(
+            keep(&ledger, Timestamp(5)).await.unwrap().is_empty() && lost(&ledger).await.unwrap().is_none()
+        );
+        let copies = memory.world().spares.clone();
+        let pruned = |managers: &[usize]| {
+            memory.world().registers.retain(|(manager, ..), _| !managers.contains(manager));
+        };
+
+        pruned(&[0, 1, 2]);
+        // A key of marks is made by the next deploy.
+        let with = |records: &mut NodeRecords| {
+            records.key = Some(MarkKey::new([8; 32]));
+            Ok::<(), LedgerError>(())
+        };
+        document::change(&ledger, &nodes::stream(), with).await.unwrap();
+        assert_eq!(lost(&ledger).await.unwrap().unwrap().named(), (0, 1));
+        assert_eq!(keep(&ledger, Timestamp(6)).await.unwrap().len(), 3);
+        assert_eq!(memory.world().spares, copies);
+        // One that a manager wrote later, when there was less, is not the newest.
+        let poor = Archive::of_vault(&ledger).await.unwrap().text(OF, Timestamp(7));
+        memory.world().spares.insert(2, poor);
+        assert_eq!(newest(&ledger).await.unwrap().at, Timestamp(5));
+        newest(&ledger).await.unwrap().write(&ledger).await.unwrap();
+        assert!(lost(&ledger).await.unwrap().is_none());
+
+        // All configs are removed, which is no loss.
+        configs::change(&ledger, |all: &mut Configs| {
+            all.0.clear();
+            Ok::<(), LedgerError>(())
+        })
+        .await
+        .unwrap();
+        assert!(lost(&ledger).await.unwrap().is_none());
+        keep(&ledger, Timestamp(8)).await.unwrap();
+
+        // What a minority shows is decided again, and not closed as nothing.
+        make(&ledger, "page", b"hello").await;
+        keep(&ledger, Timestamp(9)).await.unwrap();
+        pruned(&[0, 1]);
+        assert!(lost(&ledger).await.unwrap().is_some());
+        newest(&ledger).await.unwrap().write(&ledger).await.unwrap();
+        let back = configs::read(&ledger).await.unwrap();
+        assert_eq!(back.0.len(), 1);
+        document::repair(&ledger, &nodes::stream()).await.unwrap();
+        let (_, records) = document::read::<_, NodeRecords>(&ledger, &nodes::stream()).await.unwrap();
+        assert_eq!(records.key, Some(MarkKey::new([8; 32])), "as the third manager shows it");
     }
 
     #[tokio::test]

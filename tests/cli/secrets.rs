@@ -328,3 +328,38 @@ fn what_was_pruned_everywhere_is_missed_and_comes_back_from_the_copy_that_manage
     assert!(synced.stderr.contains("1 copy of the cluster's key"), "{}", synced.show());
     assert!(!cluster.run("doctor").stdout.contains("apart from the volumes"));
 }
+
+/// Of a document that a cluster never had nothing was lost, and what is made first would be all that the next copy has.
+#[test]
+fn after_a_prune_nothing_is_made_that_the_copies_would_be_replaced_by() {
+    let cluster = cluster();
+    cluster.expect(0, "key init");
+    cluster.expect(0, "secret create password value.txt");
+    cluster.room.file("site.conf", "listen 80");
+    let before = inspected(&cluster, "password");
+    let all = cluster.engines.len();
+    assert_eq!(all, 3);
+    // All of them, and a majority: one manager shows what is decided no longer.
+    for pruned in [all, 2] {
+        for engine in &cluster.engines[..pruned] {
+            engine.with(|world| world.volumes.clear());
+        }
+        for command in [
+            "config create site site.conf",
+            "secret create other value.txt",
+            "secret rm password",
+            "key init",
+        ] {
+            let refused = cluster.expect(1, command);
+            let text = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains("the ledger has lost"), "{pruned}: {command}: {}", refused.show());
+        }
+        let synced = cluster.run("ledger sync");
+        let restored = cluster.expect(0, "ledger restore --spare");
+        assert!(restored.stderr.contains("1 secret and 0 configs"), "{}{}", synced.show(), restored.show());
+        assert_eq!(inspected(&cluster, "password"), before);
+        cluster.expect(0, "config create site site.conf");
+        cluster.expect(0, "config rm site");
+        assert!(!cluster.run("doctor").stdout.contains("apart from the volumes"));
+    }
+}

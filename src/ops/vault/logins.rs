@@ -113,7 +113,7 @@ pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
         _ => Ok(()),
     };
     super::known(ledger).await?.key()?;
-    of_registry(&secrets::read(ledger).await?)?;
+    of_registry(&secret::read(ledger).await?)?;
     let kept = Kept {
         username: login.username.clone(),
         password: String::from_utf8_lossy(login.password.expose()).into_owned(),

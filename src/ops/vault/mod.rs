@@ -479,6 +479,10 @@ async fn under_lease<R, T>(
 where
     R: WriteRegisters + Send + Sync + 'static,
 {
+    // Whatever it is about to change: all of it was lost together.
+    if let Some(spare) = spare::lost(ledger).await? {
+        return Err(Lost::of(spare).into());
+    }
     let holder = actor.me.holder("vault", verb);
     let wanted = Wanted { stream: vault_stream(), holder, terms: Terms::STACK, patience_ms: PATIENCE_MS };
     let lease =

@@ -19,11 +19,16 @@ pub const REGISTRY_LABEL: &str = "stackctl.registry";
 ///
 /// The ledger cannot be read, or has lost them.
 pub async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Secrets, VaultError> {
+    Ok(read(ledger).await?.of_people())
+}
+
+/// All secrets, the cluster's own too. None at all may be a loss.
+pub(super) async fn read<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Secrets, VaultError> {
     let all = secrets::read(ledger).await?;
     if all.0.is_empty() {
         refuse_lost(ledger, &secrets::stream()).await?;
     }
-    Ok(all.of_people())
+    Ok(all)
 }
 
 /// A secret of the cluster itself is made and changed by nothing that people say.
@@ -46,7 +51,7 @@ pub async fn create<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Version, VaultError> {
     refuse_own(name)?;
     refuse_value(ledger, name, value).await?;
-    if secrets::read(ledger).await?.0.contains_key(name) {
+    if read(ledger).await?.0.contains_key(name) {
         return Err(VaultError::Exists(name.clone()));
     }
     under_lease(ledger, actor, &format!("secret create {name}"), unended, async |work| {
@@ -81,7 +86,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     refuse_own(name)?;
     let known = refuse_value(ledger, name, value).await?;
     let version = known.key()?.version(name.as_str(), value);
-    let before = secrets::read(ledger).await?;
+    let before = read(ledger).await?;
     let before = find(&before, name.as_str())?;
     refuse_login(name, before)?;
     if before.present().version == version {
@@ -114,7 +119,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     names: &[ObjectName],
     unended: impl FnOnce(Unended),
 ) -> Result<(), VaultError> {
-    let all = secrets::read(ledger).await?;
+    let all = read(ledger).await?;
     for name in names {
         refuse_own(name)?;
         refuse_login(name, find(&all, name.as_str())?)?;
@@ -148,7 +153,7 @@ pub async fn value<R: ReadRegisters>(
 ) -> Result<Plaintext, VaultError> {
     refuse_own(name)?;
     let opened = known(ledger).await?.key()?.open(keys)?;
-    let all = secrets::read(ledger).await?;
+    let all = read(ledger).await?;
     let version = find(&all, name.as_str())?.present();
     sealing::opened(ledger, &opened, name, version).await
 }
