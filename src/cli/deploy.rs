@@ -20,7 +20,6 @@ use crate::engine::{self, Request};
 use crate::model::StackName;
 use crate::ops::cluster::Cluster;
 use crate::ops::identity;
-use crate::ops::vault::stack::settle;
 use crate::orchestrator::{PlanOptions, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -121,8 +120,8 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     };
     let loaded = args.stackfiles.load_with_secrets(stack, context)?;
     cluster::with(context, args.start.connect(), async |cluster| {
-        let settled = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
         let choices = args.start.choices("deploy");
+        let settled = cluster.settle(loaded.spec, &loaded.secrets, choices.dry_run).await?;
         let plan = |offered: Offered| {
             let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
             let resolve = args.resolve_image.into();
@@ -189,7 +188,7 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
         let options = PlanOptions { atomic: args.atomic, ..saved_plan::options(&saved, cluster) };
         let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
         let key = cluster.marks_key().await.map_err(Failure::refused)?;
-        let spec = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
+        let spec = cluster.settle(loaded.spec, &loaded.secrets, choices.dry_run).await?;
         let spec = saved.check(spec, inputs, &key).map_err(Failure::refused)?;
         let job = on_the_managers_of_now(context, cluster, async || {
             let spec = spec.clone();

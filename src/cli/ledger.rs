@@ -245,7 +245,7 @@ fn sync(context: &Context) -> Result<Exit, Failure> {
         {
             return Err(Failure::refused(Problem::RecordsUnknown { why }));
         }
-        let spares = behind.len() - failed.len();
+        let spares = behind.len().saturating_sub(failed.len());
         context.ui.say(&match stacks {
             None if spares > 0 => format!(
                 "All records are on all managers; {} of the cluster's key, secrets and configs {} written apart from volumes.",

@@ -12,7 +12,6 @@ use crate::fleet::ConnectOptions;
 use crate::model::StackName;
 use crate::ops::identity;
 use crate::ops::rebalance::{Moves, NotMoved, rebalance, rebalance_as};
-use crate::ops::vault::stack::settle;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Show which tasks of all stacks would move, for example to a new node", "stackctl rebalance --dry-run"),
@@ -80,7 +79,7 @@ fn from_file(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
                 source: None,
             })
         };
-        let spec = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
+        let spec = cluster.settle(loaded.spec, &loaded.secrets, args.rollout.dry_run).await?;
         let job = match rebalance_as(cluster, spec, draft, args.max_moves).await {
             Ok(job) => job,
             Err(NotMoved::NotCurrent(stack)) => return Err(Failure::refused(NotCurrent { stack })),

@@ -512,12 +512,13 @@ impl Archive {
 
     /// The newest record of a document in it.
     pub(super) fn newest(&self, stream: &Stream) -> Option<&serde_json::Value> {
-        self.newest_value(stream).map(|value| &value.data)
+        self.newest_place(stream).map(|(_, value)| &value.data)
     }
 
-    /// The same, with what is said of it.
-    pub(super) fn newest_value(&self, stream: &Stream) -> Option<&Value> {
-        Some(self.streams.get(stream)?.last_key_value()?.1)
+    /// The same with its place, and with what is said of it.
+    pub(super) fn newest_place(&self, stream: &Stream) -> Option<(u64, &Value)> {
+        let (seq, value) = self.streams.get(stream)?.last_key_value()?;
+        Some((*seq, value))
     }
 
     /// Whether both have the same records. What these name is not compared.

@@ -93,6 +93,15 @@ pub async fn read<R: ReadRegisters, D: Document>(
     Ok((log, document))
 }
 
+/// Whether a place is incomplete that may turn out to be the newest.
+///
+/// # Errors
+///
+/// The stream cannot be read.
+pub async fn is_open<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<bool, LedgerError> {
+    Ok(in_doubt(&ledger.read(stream).await?).is_some())
+}
+
 /// Settles incomplete places; whether other managers than those of now wrote the newest record. If none is incomplete,
 /// only reads.
 pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<bool, LedgerError> {
@@ -159,8 +168,9 @@ pub(super) async fn other_than<R: ReadRegisters>(
     Ok(there.filter(|(_, entry)| !says_nothing(&entry.value.data)).map(|(seq, _)| seq))
 }
 
-/// Writes a document as it was kept elsewhere, where there is none, or an empty one; whether there was. Nothing is written
-/// where it stands already.
+/// Writes a document as it was kept elsewhere, at its place or behind what is there, where there is none, or an empty one;
+/// otherwise the place of what is there. Nothing is written where it stands already. What a minority of managers still shows
+/// is decided again if it is of that place or a later one: before, what was kept is newer.
 ///
 /// # Errors
 ///
@@ -168,18 +178,21 @@ pub(super) async fn other_than<R: ReadRegisters>(
 pub(super) async fn put_back<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stream: &Stream,
-    kept: &Value,
+    (place, kept): (u64, &Value),
 ) -> Result<Result<(), u64>, LedgerError> {
     loop {
-        settle(ledger, stream).await?;
         let log = ledger.read_to_write(stream).await?;
         match newest(&log) {
             Some((_, entry)) if entry.value.data == kept.data => return Ok(Ok(())),
             Some((seq, entry)) if !says_nothing(&entry.value.data) => return Ok(Err(seq)),
             Some(_) | None => {}
         }
+        if log.undecided.range(place..).any(|seq| log.is_shown(*seq)) {
+            settle(ledger, stream).await?;
+            return Ok(Ok(()));
+        }
         let ours = Value { managers: ledger.registers().managers().to_vec(), ..kept.clone() };
-        match ledger.append(stream, log.next(), &ours).await {
+        match ledger.append(stream, log.next().max(place), &ours).await {
             Ok(Appended::Won) => {
                 ledger.replicate(stream, &ledger.read(stream).await?).await;
                 return Ok(Ok(()));

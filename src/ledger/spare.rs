@@ -92,7 +92,7 @@ impl Spare {
         }
         self.archive.write_contents(ledger).await?;
         for stream in &all {
-            let Some(kept) = self.archive.newest_value(stream) else { continue };
+            let Some(kept) = self.archive.newest_place(stream) else { continue };
             document::put_back(ledger, stream, kept).await?.map_err(|seq| refused(stream, seq))?;
         }
         Ok(())
@@ -284,15 +284,22 @@ mod tests {
         assert!(lost(&ledger).await.unwrap().is_none());
         keep(&ledger, Timestamp(8)).await.unwrap();
 
-        // What a minority shows is decided again, and not closed as nothing.
-        make(&ledger, "page", b"hello").await;
-        keep(&ledger, Timestamp(9)).await.unwrap();
-        pruned(&[0, 1]);
-        assert!(lost(&ledger).await.unwrap().is_some());
-        newest(&ledger).await.unwrap().write(&ledger).await.unwrap();
-        let back = configs::read(&ledger).await.unwrap();
-        assert_eq!(back.0.len(), 1);
-        document::repair(&ledger, &nodes::stream()).await.unwrap();
+        // What a minority shows is decided again, and not closed as nothing; unless the copy is newer.
+        for (name, sees_it) in [("page", true), ("code", false)] {
+            if !sees_it {
+                memory.world().silent.insert(2);
+            }
+            make(&ledger, name, b"hello").await;
+            memory.world().silent.clear();
+            keep(&ledger, Timestamp(9)).await.unwrap();
+            pruned(&[0, 1]);
+            assert!(lost(&ledger).await.unwrap().is_some());
+            newest(&ledger).await.unwrap().write(&ledger).await.unwrap();
+            let back = configs::read(&ledger).await.unwrap();
+            assert!(back.0.contains_key(&name.parse().unwrap()), "{name}: {:?}", back.0.keys());
+            document::repair(&ledger, &nodes::stream()).await.unwrap();
+            assert!(lost(&ledger).await.unwrap().is_none());
+        }
         let (_, records) = document::read::<_, NodeRecords>(&ledger, &nodes::stream()).await.unwrap();
         assert_eq!(records.key, Some(MarkKey::new([8; 32])), "as the third manager shows it");
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::log::{Actor, NewEntry, Unended, logged};
+use super::vault::{self, VaultError};
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::engine::{Lease, node_records};
 use crate::ledger::archive::{self, Archive, Head, NotCopied};
@@ -268,6 +269,12 @@ pub async fn sync<R: WriteRegisters + Send + Sync + 'static>(
     verb: String,
     unended: impl FnOnce(Unended),
 ) -> Result<Option<usize>, NotDone> {
+    match vault::mend(ledger, actor).await {
+        Err(VaultError::InUse(holder)) => return Err(NotDone::InUse(*holder)),
+        Err(VaultError::Ledger(error)) => return Err(error.into()),
+        // What is lost is brought back by another command; the rest is copied.
+        Ok(()) | Err(_) => {}
+    }
     let stacks = ledger.stacks().await?;
     let behind = sync::behind(ledger, &stacks).await?;
     let mut lacking: Vec<StackName> = Vec::new();

@@ -16,7 +16,6 @@ use super::cluster::Cluster;
 use super::order::{Job, Order};
 use super::pending::{PendingRelease, Released, State, last_released, pending};
 use super::release::{Commit, Draft, Ran};
-use super::vault::stack::settle;
 use crate::engine::{self, Request};
 use crate::gitops::hook::Followed;
 use crate::gitops::{Before, Declaration, Fault, GitError, Repository, Signed, Unusable, read};
@@ -293,8 +292,7 @@ impl<S: Surface> Push<'_, S> {
             git: Some(Commit::Known(commit.clone())),
             source: Some(one.source()),
         };
-        let spec = settle(&cluster.ledger, &cluster.secrets, contents.spec, &contents.secrets);
-        let spec = spec.await.map_err(Error::from)?;
+        let spec = cluster.settle(contents.spec, &contents.secrets, false).await.map_err(Error::from)?;
         let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec, request);
         let job = Order::with_plan(cluster, stack, draft, plan).await;
         let mut seen = None;

@@ -13,8 +13,9 @@ use crate::ledger::settings::{Settings, settings};
 use crate::model::Timestamp;
 use crate::ops;
 use crate::ops::declared::record::StackRecord;
+use crate::ops::log::Actor;
 use crate::ops::release::{Intent, Wanted};
-use crate::ops::vault::stack::settle;
+use crate::ops::vault::stack::{settle, settle_to_write};
 
 /// Releases one stack.
 pub(super) async fn release(
@@ -47,7 +48,13 @@ impl Intent for Declared<'_> {
         let Some(mut wanted) = self.task.wanted(&StackRecord::of(history, settings)) else { return Ok(None) };
         let texts = self.task.desired.contents(&self.task.stack).secrets;
         let (values, _) = &self.context.secrets;
-        let settled = settle(&self.context.reading, values, wanted.spec, &texts).await;
+        let settled = match &self.context.writing {
+            Some(writing) => {
+                let actor = Actor { me: self.context.me.clone(), clock: self.context.clock };
+                settle_to_write(writing, &actor, values, wanted.spec, &texts).await
+            }
+            None => settle(&self.context.reading, values, wanted.spec, &texts).await,
+        };
         wanted.spec = settled.map_err(ops::Error::from)?;
         Ok(Some(wanted))
     }

@@ -17,8 +17,11 @@ use super::agents::need::HostAgents;
 use super::hosts::Hosts;
 use super::identity;
 use super::log::Actor;
+use super::vault::VaultError;
 use super::vault::private::KeyPlaces;
+use super::vault::stack::{settle, settle_to_write};
 use super::vault::values::Values;
+use crate::compose::SecretTexts;
 use crate::discover::{DiscoverError, Discovery};
 use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_patiently};
 use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records, plan};
@@ -184,6 +187,25 @@ impl Cluster {
     #[must_use]
     pub fn actor(&self) -> Actor {
         Actor { me: self.me.clone(), clock: self.clock }
+    }
+
+    /// Gives configs and secrets of a stack what they are [now](settle). For what is about to write, and is not `dry`, what a
+    /// killed process left incomplete of them is decided first.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read or written.
+    pub async fn settle(
+        &self,
+        spec: StackSpec,
+        texts: &SecretTexts,
+        dry: bool,
+    ) -> Result<StackSpec, VaultError> {
+        if dry {
+            settle(&self.ledger, &self.secrets, spec, texts).await
+        } else {
+            settle_to_write(&self.writing(), &self.actor(), &self.secrets, spec, texts).await
+        }
     }
 
     /// What sees to it that hosts have agents.

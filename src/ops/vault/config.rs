@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{VaultError, Work, refuse_lost, settled_marks, under_lease};
+use super::{VaultError, Work, mend, refuse_lost, settled_marks, under_lease};
 use crate::engine::records::{Remembered, remembered};
 use crate::ledger::configs::{self, Config, Configs};
 use crate::ledger::release::Content;
@@ -182,6 +182,7 @@ pub async fn create<R: WriteRegisters + Send + Sync + 'static>(
     new: New<'_>,
     unended: impl FnOnce(Unended),
 ) -> Result<Config, VaultError> {
+    mend(ledger, actor).await?;
     let New { name, labels, template_driver, content } = new;
     refuse_content(name, content)?;
     refuse_template(name, template_driver.as_deref(), content)?;
@@ -216,6 +217,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     content: &[u8],
     unended: impl FnOnce(Unended),
 ) -> Result<Option<Config>, VaultError> {
+    mend(ledger, actor).await?;
     refuse_content(name, content)?;
     let known = configs::read(ledger).await?;
     let known = known_config(&known, name)?;
@@ -249,6 +251,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     names: &[ObjectName],
     unended: impl FnOnce(Unended),
 ) -> Result<(), VaultError> {
+    mend(ledger, actor).await?;
     let all = all(ledger).await?;
     for name in names {
         let found = find(&all, name.as_str())?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Known, VaultError, Work, known, releases, settled_marks, under_lease};
+use super::{Known, VaultError, Work, known, mend, releases, settled_marks, under_lease};
 use crate::ledger::secrets::{self, Version};
 use crate::ledger::{Ledger, LedgerError, WriteRegisters, key as kept};
 use crate::ops::log::{Actor, Unended};
@@ -36,6 +36,7 @@ pub async fn init<R: WriteRegisters + Send + Sync + 'static>(
     recipients: Recipients,
     unended: impl FnOnce(Unended),
 ) -> Result<ClusterKey, VaultError> {
+    mend(ledger, actor).await?;
     refuse_second(&known(ledger).await?)?;
     under_lease(ledger, actor, "key init", unended, async |work| {
         let marks = settled_marks(actor, ledger).await?;
@@ -68,6 +69,7 @@ pub async fn add<R: WriteRegisters + Send + Sync + 'static>(
     (name, recipient): (RecipientName, Recipient),
     unended: impl FnOnce(Unended),
 ) -> Result<ClusterKey, VaultError> {
+    mend(ledger, actor).await?;
     // Before anything is written: a mistake is no operation.
     known(ledger).await?.key()?.open(keys)?.add(name.clone(), recipient.clone())?;
     under_lease(ledger, actor, &format!("key add-recipient {name}"), unended, async |work| {
@@ -92,6 +94,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     unended: impl FnOnce(Unended),
     mut told: impl FnMut(usize, usize),
 ) -> Result<Rotated, VaultError> {
+    mend(ledger, actor).await?;
     known(ledger).await?.key()?.open(keys)?.remove(name)?;
     let verb = format!("key rm-recipient {name}");
     under_lease(ledger, actor, &verb, unended, async |work| {
@@ -115,6 +118,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     unended: impl FnOnce(Unended),
     mut told: impl FnMut(usize, usize),
 ) -> Result<Rotated, VaultError> {
+    mend(ledger, actor).await?;
     known(ledger).await?.key()?.open(keys)?;
     under_lease(ledger, actor, "key rotate", unended, async |work| {
         let before = known(ledger).await?;

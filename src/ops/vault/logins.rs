@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::REGISTRY_LABEL;
 use super::values::Values;
-use super::{VaultError, sealing, secret, under_lease};
+use super::{VaultError, mend, sealing, secret, under_lease};
 use crate::fleet::{Login, Logins};
 use crate::ledger::secrets::{self, Secret, Secrets};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
@@ -105,6 +105,7 @@ pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
     login: &Login,
     unended: impl FnOnce(Unended),
 ) -> Result<(), VaultError> {
+    mend(ledger, actor).await?;
     let name = name_of(registry)?;
     let of_registry = |all: &Secrets| match all.0.get(&name) {
         Some(secret) if secret.labels.get(REGISTRY_LABEL).map(String::as_str) != Some(registry) => {
@@ -149,6 +150,7 @@ pub async fn forget<R: WriteRegisters + Send + Sync + 'static>(
     registry: &str,
     unended: impl FnOnce(Unended),
 ) -> Result<(), VaultError> {
+    mend(ledger, actor).await?;
     let all = all(ledger).await?;
     let Some(found) = all.iter().find(|one| one.registry == registry) else {
         let known = all.into_iter().map(|one| one.registry).collect();

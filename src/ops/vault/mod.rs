@@ -19,6 +19,7 @@ pub mod values;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -28,7 +29,9 @@ use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::engine::node_records::{self, Beginning};
 use crate::ledger::lease::{Held, Holder, Terms, vault_stream};
 use crate::ledger::spare::{self, Spare};
-use crate::ledger::{Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, key as kept};
+use crate::ledger::{
+    Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, configs, document, key as kept, secrets,
+};
 use crate::model::{MarkKey, ReleaseKey, StackName, Timestamp};
 use crate::stores::StoreError;
 use crate::vault::{
@@ -347,6 +350,11 @@ impl From<ChangeError> for VaultError {
 }
 
 impl VaultError {
+    /// Whether [`mend`] is what helps.
+    fn is_undecided(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Undecided { .. }))
+    }
+
     fn value(name: &ObjectName, version: &str, why: &ValueError) -> Self {
         Self::Value { name: name.clone(), version: version.to_owned(), why: why.to_string() }
     }
@@ -465,8 +473,53 @@ impl<R: WriteRegisters + Send + Sync + 'static> Work<'_, R> {
     }
 }
 
+/// Has decided what a killed process left incomplete of keys, secrets and configs: reading never guesses at it, and so nothing
+/// that begins with reading would come to where it is settled. Where nothing is incomplete nothing is written.
+///
+/// # Errors
+///
+/// The ledger cannot be read or written, has lost what a copy has, or another process is at work.
+pub async fn mend<R>(ledger: &Arc<Ledger<R>>, actor: &Actor) -> Result<(), VaultError>
+where
+    R: WriteRegisters + Send + Sync + 'static,
+{
+    let streams = [kept::stream(), secrets::stream(), configs::stream()];
+    let open = join_all(streams.iter().map(|stream| document::is_open(ledger, stream))).await;
+    if !open.into_iter().collect::<Result<Vec<_>, _>>()?.contains(&true) {
+        return Ok(());
+    }
+    let lease = hold(ledger, actor, "settle").await?;
+    let settled = async {
+        for stream in &streams {
+            document::settle(ledger, stream).await?;
+        }
+        Ok(())
+    };
+    let settled = settled.await;
+    // One that cannot be given back expires by itself.
+    let _expires_by_itself = lease.release().await;
+    settled
+}
+
 /// How long another process is waited for: a change takes seconds, and one that died is over after the lease's TTL.
 const PATIENCE_MS: i64 = 60_000;
+
+/// Takes the lease, unless what is there to change is lost.
+async fn hold<R>(ledger: &Arc<Ledger<R>>, actor: &Actor, verb: &str) -> Result<Lease<R>, VaultError>
+where
+    R: WriteRegisters + Send + Sync + 'static,
+{
+    // Whatever it is about to change: all of it was lost together.
+    if let Some(spare) = spare::lost(ledger).await? {
+        return Err(Lost::of(spare).into());
+    }
+    let holder = actor.me.holder("vault", verb);
+    let wanted = Wanted { stream: vault_stream(), holder, terms: Terms::STACK, patience_ms: PATIENCE_MS };
+    take(ledger, actor.clock, wanted, actor.me.is_gone, |_| ()).await.map_err(|why| match why {
+        NotTaken::Ledger(error) => VaultError::Ledger(error),
+        NotTaken::Held(Busy { held: Held { holder, .. }, .. }) => VaultError::InUse(Box::new(holder)),
+    })
+}
 
 /// Takes the lease, writes the operation down, does it, and gives the lease back.
 async fn under_lease<R, T>(
@@ -479,17 +532,7 @@ async fn under_lease<R, T>(
 where
     R: WriteRegisters + Send + Sync + 'static,
 {
-    // Whatever it is about to change: all of it was lost together.
-    if let Some(spare) = spare::lost(ledger).await? {
-        return Err(Lost::of(spare).into());
-    }
-    let holder = actor.me.holder("vault", verb);
-    let wanted = Wanted { stream: vault_stream(), holder, terms: Terms::STACK, patience_ms: PATIENCE_MS };
-    let lease =
-        take(ledger, actor.clock, wanted, actor.me.is_gone, |_| ()).await.map_err(|why| match why {
-            NotTaken::Ledger(error) => VaultError::Ledger(error),
-            NotTaken::Held(Busy { held: Held { holder, .. }, .. }) => VaultError::InUse(Box::new(holder)),
-        })?;
+    let lease = hold(ledger, actor, verb).await?;
     let held = Work { ledger, lease };
     let entry = NewEntry { verb: verb.to_owned(), ..NewEntry::default() };
     let done = logged(actor, ledger, entry, work(&held), unended).await;

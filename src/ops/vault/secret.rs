@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::users::users;
-use super::{Known, VaultError, Work, known, refuse_lost, releases, sealing, under_lease};
+use super::{Known, VaultError, Work, known, mend, refuse_lost, releases, sealing, under_lease};
 use crate::ledger::secrets::{self, Secret, Secrets, Version};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::ops::log::{Actor, Unended};
@@ -49,6 +49,7 @@ pub async fn create<R: WriteRegisters + Send + Sync + 'static>(
     value: &Plaintext,
     unended: impl FnOnce(Unended),
 ) -> Result<Version, VaultError> {
+    mend(ledger, actor).await?;
     refuse_own(name)?;
     refuse_value(ledger, name, value).await?;
     if read(ledger).await?.0.contains_key(name) {
@@ -83,6 +84,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     verb: &str,
     unended: impl FnOnce(Unended),
 ) -> Result<Option<Version>, VaultError> {
+    mend(ledger, actor).await?;
     refuse_own(name)?;
     let known = refuse_value(ledger, name, value).await?;
     let version = known.key()?.version(name.as_str(), value);
@@ -119,6 +121,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     names: &[ObjectName],
     unended: impl FnOnce(Unended),
 ) -> Result<(), VaultError> {
+    mend(ledger, actor).await?;
     let all = read(ledger).await?;
     for name in names {
         refuse_own(name)?;

@@ -46,6 +46,27 @@ pub async fn settle<R: ReadRegisters>(
     settling.end(spec, own)
 }
 
+/// The same for what is about to write: what a killed process left incomplete of secrets and configs is decided first.
+///
+/// # Errors
+///
+/// As [`settle`], or the ledger cannot be written.
+pub async fn settle_to_write<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    values: &Values,
+    spec: StackSpec,
+    texts: &SecretTexts,
+) -> Result<StackSpec, VaultError> {
+    match settle(ledger, values, spec.clone(), texts).await {
+        Err(why) if why.is_undecided() => {
+            super::mend(ledger, actor).await?;
+            settle(ledger, values, spec, texts).await
+        }
+        settled => settled,
+    }
+}
+
 /// The same for a look that writes nothing, where not all values are at hand: a secret of which it cannot be told which
 /// version its value is keeps the one that it had `before`. Why not goes to `untold`, with the secret's key.
 ///

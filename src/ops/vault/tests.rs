@@ -7,7 +7,7 @@ use crate::engine::Store;
 use crate::inventory::{Address, Inventory};
 use crate::ledger::archive::Archive;
 use crate::ledger::secrets::{self, Secrets};
-use crate::ledger::{FileRegisters, Kind, Limits, Stream, contents};
+use crate::ledger::{FileRegisters, Kind, Limits, Place, Stream, contents};
 use crate::model::ClusterName;
 use crate::ops::ledger as whole;
 use crate::ops::testing::{actor, ledger, quiet, registers};
@@ -99,6 +99,31 @@ async fn a_cluster_has_one_key_and_its_recipients_open_what_is_sealed_to_it() {
     let present = all(&ledger).await.0[&secret_name("db")].present().clone();
     assert_eq!((present.version, present.epoch), (version, 2));
     assert_eq!((done.key.former().count(), kept_contents(&ledger).await), (0, 1));
+}
+
+/// Reading refuses to guess at what a killed process left, and whatever changes something begins with reading.
+#[tokio::test]
+async fn what_a_killed_process_left_incomplete_is_decided_by_the_next_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, ann) = with_key(dir.path()).await;
+    create(&ledger, "db", "one").await;
+    for (stream, name) in
+        [(kept::stream(), "key"), (secrets::stream(), "list"), (configs::stream(), "configs")]
+    {
+        let place = Place { seq: ledger.read(&stream).await.unwrap().next(), round: 0 };
+        ledger.registers().create(0, &stream, place, &None).await.unwrap();
+        assert!(document::is_open(&ledger, &stream).await.unwrap());
+        create(&ledger, name, "two").await;
+        assert!(!document::is_open(&ledger, &stream).await.unwrap(), "{name}");
+        assert_eq!(value(&ledger, &ann, "db").await.unwrap(), "one");
+    }
+    let stream = secrets::stream();
+    let place = Place { seq: ledger.read(&stream).await.unwrap().next(), round: 0 };
+    ledger.registers().create(0, &stream, place, &None).await.unwrap();
+    let error = secret::all(&ledger).await.unwrap_err();
+    assert!(error.is_undecided(), "{error}");
+    whole::sync(&ledger, &actor(), "ledger sync".to_owned(), quiet).await.unwrap();
+    assert_eq!(all(&ledger).await.0.len(), 4);
 }
 
 #[tokio::test]
