@@ -19,6 +19,7 @@ use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
 use crate::ops::records::Secret;
 use crate::ops::vault::private::{read_all, read_file};
+use crate::ops::vault::users::Held;
 use crate::ops::vault::{known, secret as ops};
 use crate::sops::{Limit, Source};
 use crate::vault::{Kind, ObjectName, Plaintext};
@@ -274,7 +275,8 @@ async fn give(
 fn rm(args: &SecretRm, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let (ledger, actor) = (cluster.writing(), cluster.actor());
-        ops::remove(&ledger, &actor, &args.names, warn_unended(&context.ui)).await?;
+        let held = Held::of(&cluster.observe().await);
+        ops::remove(&ledger, &actor, &args.names, &held, warn_unended(&context.ui)).await?;
         for name in &args.names {
             context.ui.say(&format!("Secret {name} is removed."));
         }

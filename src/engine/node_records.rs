@@ -93,8 +93,10 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
         if !self.is_kept_by_hosts(observed) {
             return None;
         }
-        if let Some(spare) = spare::newest(self.ledger).await {
-            return Some(lost(&spare, observed.at));
+        match spare::newest(self.ledger).await {
+            Ok(Some(spare)) => return Some(lost(&spare, observed.at)),
+            Ok(None) => {}
+            Err(error) => return Some(unknown(&error, observed.at)),
         }
         let managers = self.ledger.registers().managers();
         let mut others = keepers(self.observer, observed).await;
@@ -120,6 +122,12 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
 
     /// Why these records cannot be read. Where other managers wrote them, these may be the same machines by other names.
     async fn unreadable(&self, observed: &mut Observed, error: &LedgerError) -> Unreachable {
+        // What a minority still shows is not decided: most managers have lost it.
+        if let LedgerError::Undecided { .. } = error
+            && let Ok(Some(spare)) = spare::lost(self.ledger).await
+        {
+            return lost(&spare, observed.at);
+        }
         let mut why = unknown(error, observed.at);
         if let LedgerError::ManagersChanged { then, .. } = error
             && self.is_kept_by_hosts(observed)

@@ -510,6 +510,19 @@ impl Archive {
         })
     }
 
+    /// Takes over documents of which another one has a later place, with all contents that it has.
+    pub(super) fn take_newer(&mut self, other: Self) {
+        for (stream, places) in other.streams {
+            let place = |places: &BTreeMap<u64, Value>| places.keys().next_back().copied();
+            if self.streams.get(&stream).and_then(place) < place(&places) {
+                self.streams.insert(stream, places);
+            }
+        }
+        for (stack, contents) in other.contents {
+            self.contents.entry(stack).or_default().extend(contents);
+        }
+    }
+
     /// The newest record of a document in it.
     pub(super) fn newest(&self, stream: &Stream) -> Option<&serde_json::Value> {
         self.newest_place(stream).map(|(_, value)| &value.data)

@@ -88,6 +88,18 @@ pub enum LedgerError {
         )
     )]
     Undecided { stream: String, seq: u64 },
+    /// Managers keep a spare copy, and none of them can be read.
+    #[error(
+        "ledger: the copy of the cluster's key, secrets and configs that manager {manager} keeps cannot be read: {why}"
+    )]
+    #[diagnostic(
+        code(stackctl::ledger::spare_unreadable),
+        help(
+            "the records themselves are not there, so it is not known what was lost, and nothing was changed; \
+             `stackctl help ledger` says how to restore a backup, and how to begin again without the copy"
+        )
+    )]
+    SpareUnreadable { manager: String, why: String },
     /// A record that cannot be parsed.
     #[error("ledger: {stream} number {seq} cannot be read: {detail}")]
     #[diagnostic(
@@ -213,6 +225,7 @@ impl LedgerError {
             | Self::ManagersChanged { .. }
             | Self::ManagersDiffer { .. }
             | Self::Undecided { .. }
+            | Self::SpareUnreadable { .. }
             | Self::Unreadable { .. }
             | Self::Newer { .. }
             | Self::UnknownPart { .. }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use serde::Deserialize as _;
 
-use super::archive::{Archive, NotCopied};
+use super::archive::{Archive, Head, NotCopied};
 use super::decide::Ledger;
 use super::error::LedgerError;
 use super::nodes::{self, NodeRecords};
@@ -137,29 +137,68 @@ pub async fn keep<R: WriteRegisters>(
 ///
 /// The ledger cannot be read.
 pub async fn lost<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Option<Spare>, LedgerError> {
-    let Some(spare) = newest(ledger).await else { return Ok(None) };
+    let Some(spare) = left(ledger).await? else { return Ok(None) };
     Ok(spare.lost(ledger).await?.then_some(spare))
 }
 
-/// The newest copy that a manager keeps; `None` if none that answers has one that can be read. No document ever goes from a
-/// ledger, so one that has fewer than another is of a
-/// time when there were fewer, whatever its clock said.
-pub async fn newest<R: ReadRegisters>(ledger: &Ledger<R>) -> Option<Spare> {
-    let of = |spare: &Spare| (documents().iter().filter(|stream| spare.has(stream)).count(), spare.at);
-    all(ledger).await.into_iter().max_by_key(of)
+/// The newest copy. Where none can be read that is only an error if the ledger has lost its beginning, too: otherwise the next
+/// change replaces what cannot be read.
+///
+/// # Errors
+///
+/// The ledger cannot be read, or it is not known what was lost.
+pub async fn left<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Option<Spare>, LedgerError> {
+    match newest(ledger).await {
+        Err(error @ LedgerError::SpareUnreadable { .. }) => {
+            let begun = ledger.read(&nodes::stream()).await?;
+            if begun.last().is_some() { Ok(None) } else { Err(error) }
+        }
+        newest => newest,
+    }
 }
 
-async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Spare> {
+/// What managers keep: of each document what has the latest place, since copies are as old as what their managers took, and
+/// clocks of clients say nothing of that. `None` if none that answers has one.
+///
+/// # Errors
+///
+/// No manager that answers has one that can be read, and one has one that cannot: it is not known what was lost.
+pub async fn newest<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Option<Spare>, LedgerError> {
+    let (mut all, damaged) = all(ledger).await;
+    all.sort_by_key(|spare| spare.at);
+    let Some(mut newest) = all.pop() else {
+        return match damaged.into_iter().next() {
+            Some((manager, why)) => Err(LedgerError::SpareUnreadable { manager, why }),
+            None => Ok(None),
+        };
+    };
+    // The latest of those with equal places is the first.
+    for other in all.into_iter().rev() {
+        newest.archive.take_newer(other.archive);
+    }
+    Ok(Some(newest))
+}
+
+/// Copies by their managers, and those that cannot be read, with the reason.
+async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> (Vec<Spare>, Vec<(String, String)>) {
     let registers = ledger.registers();
     if !registers.keeps_spares() {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let looks = registers.managers().iter().enumerate().map(async |(manager, name)| {
         let text = registers.spare(manager).await.ok()??;
-        let (head, archive) = Archive::parse(&text).ok()?;
-        Some(Spare { manager: name.clone(), at: head.at, archive })
+        let parsed = Archive::parse(&text).map_err(|why| why.to_string());
+        let spare = |(head, archive): (Head, Archive)| Spare { manager: name.clone(), at: head.at, archive };
+        Some(parsed.map(spare).map_err(|why| (name.clone(), why)))
     });
-    join_all(looks).await.into_iter().flatten().collect()
+    let (mut spares, mut damaged) = (Vec::new(), Vec::new());
+    for look in join_all(looks).await.into_iter().flatten() {
+        match look {
+            Ok(spare) => spares.push(spare),
+            Err(why) => damaged.push(why),
+        }
+    }
+    (spares, damaged)
 }
 
 /// Managers without a copy of what there is now. A silent one is among them: what it has is not known. None where there is
@@ -177,7 +216,7 @@ pub async fn behind<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<BTreeSet<Str
     if documents().iter().all(|stream| now.newest(stream).is_none()) {
         return Ok(BTreeSet::new());
     }
-    let have = all(ledger).await;
+    let (have, _) = all(ledger).await;
     let has = |name: &&String| {
         have.iter().any(|spare| spare.manager == **name && spare.archive.has_records_of(&now))
     };
@@ -227,7 +266,7 @@ mod tests {
         assert!(behind(&ledger).await.unwrap().is_empty());
 
         memory.world().registers.clear();
-        let spare = newest(&ledger).await.unwrap();
+        let spare = newest(&ledger).await.unwrap().unwrap();
         assert_eq!((spare.at, spare.named()), (Timestamp(6), (0, 2)));
         spare.write(&ledger).await.unwrap();
         let back = configs::read(&ledger).await.unwrap();
@@ -267,11 +306,13 @@ mod tests {
         assert_eq!(lost(&ledger).await.unwrap().unwrap().named(), (0, 1));
         assert_eq!(keep(&ledger, Timestamp(6)).await.unwrap().len(), 3);
         assert_eq!(memory.world().spares, copies);
-        // One that a manager wrote later, when there was less, is not the newest.
+        // Of each document what has the latest place, whatever clocks said; and damaged copies hide none.
         let poor = Archive::of_vault(&ledger).await.unwrap().text(OF, Timestamp(7));
         memory.world().spares.insert(2, poor);
-        assert_eq!(newest(&ledger).await.unwrap().at, Timestamp(5));
-        newest(&ledger).await.unwrap().write(&ledger).await.unwrap();
+        memory.world().spares.insert(1, "junk".to_owned());
+        let spare = newest(&ledger).await.unwrap().unwrap();
+        assert_eq!((spare.at, spare.named()), (Timestamp(7), (0, 1)));
+        spare.write(&ledger).await.unwrap();
         assert!(lost(&ledger).await.unwrap().is_none());
 
         // All configs are removed, which is no loss.
@@ -294,7 +335,7 @@ mod tests {
             keep(&ledger, Timestamp(9)).await.unwrap();
             pruned(&[0, 1]);
             assert!(lost(&ledger).await.unwrap().is_some());
-            newest(&ledger).await.unwrap().write(&ledger).await.unwrap();
+            newest(&ledger).await.unwrap().unwrap().write(&ledger).await.unwrap();
             let back = configs::read(&ledger).await.unwrap();
             assert!(back.0.contains_key(&name.parse().unwrap()), "{name}: {:?}", back.0.keys());
             document::repair(&ledger, &nodes::stream()).await.unwrap();
@@ -302,6 +343,28 @@ mod tests {
         }
         let (_, records) = document::read::<_, NodeRecords>(&ledger, &nodes::stream()).await.unwrap();
         assert_eq!(records.key, Some(MarkKey::new([8; 32])), "as the third manager shows it");
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_cannot_be_read_is_not_none() {
+        let memory = Memory::new(3).with_spares();
+        let ledger = memory.ledger();
+        for manager in 0..3 {
+            memory.world().spares.insert(manager, "junk".to_owned());
+        }
+        let error = lost(&ledger).await.unwrap_err();
+        assert!(matches!(error, LedgerError::SpareUnreadable { .. }), "{error}");
+        // Where the ledger has its beginning nothing of it was lost, and the next change replaces them.
+        document::change(&ledger, &nodes::stream(), |records: &mut NodeRecords| {
+            records.key = Some(MarkKey::new([7; 32]));
+            Ok::<(), LedgerError>(())
+        })
+        .await
+        .unwrap();
+        assert!(lost(&ledger).await.unwrap().is_none());
+        make(&ledger, "site", b"listen 80").await;
+        assert!(keep(&ledger, Timestamp(5)).await.unwrap().is_empty());
+        assert!(behind(&ledger).await.unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -315,7 +378,7 @@ mod tests {
         };
         super::super::document::change(&ledger, &nodes::stream(), with).await.unwrap();
         keep(&ledger, Timestamp(5)).await.unwrap();
-        let keys = newest(&ledger).await.unwrap().keys();
+        let keys = newest(&ledger).await.unwrap().unwrap().keys();
         assert_eq!((keys.key, keys.discovered.len()), (Some(MarkKey::new([7; 32])), 0));
         assert!(memory.world().registers.keys().all(|(_, stream, _)| stream.starts_with(Kind::Nodes.word())));
     }
@@ -327,7 +390,7 @@ mod tests {
         make(&ledger, "site", b"listen 80").await;
         let before = memory.world().calls.len();
         assert!(keep(&ledger, Timestamp(5)).await.unwrap().is_empty());
-        assert!(newest(&ledger).await.is_none() && behind(&ledger).await.unwrap().is_empty());
+        assert!(newest(&ledger).await.unwrap().is_none() && behind(&ledger).await.unwrap().is_empty());
         assert_eq!(memory.world().calls.len(), before);
     }
 }

@@ -210,7 +210,7 @@ pub async fn restore_spare<R: WriteRegisters + Send + Sync + 'static>(
     verb: String,
     unended: impl FnOnce(Unended),
 ) -> Result<Spare, NotDone> {
-    let spare = spare::newest(ledger).await.ok_or(NotDone::NoSpare)?;
+    let spare = spare::newest(ledger).await?.ok_or(NotDone::NoSpare)?;
     let leases = hold(ledger, actor, ledger.stacks().await?, "ledger restore").await?;
     let work = async {
         spare.write(ledger).await?;

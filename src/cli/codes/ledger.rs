@@ -21,6 +21,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "spare_unreadable",
+        "copies of the cluster's keys that cannot be read",
+        "The records of the ledger are gone, and what managers keep apart from their volumes is damaged, of a newer stackctl, or another image of that name. A key that was made now might open nothing of what is on the hosts.",
+        "Use the version that wrote the copy, or restore a backup. To begin again without, remove the image `stackctl-ledger.invalid/spare` on all managers.",
+        "stackctl ledger restore ledger.jsonl",
+    ),
+    row(
+        &["ledger"],
         "no_spare",
         "no manager keeps a copy apart from its volumes",
         "Managers get that copy with the first change of the key, a secret or a config, if the ledger is in their volumes. None that answers has one.",

@@ -16,6 +16,7 @@ use super::super::report::{Exit, Failure};
 use super::super::secret::{labels, name, read_from};
 use crate::fleet::ConnectOptions;
 use crate::ops::vault::config::{self as ops, Found, New};
+use crate::ops::vault::users::Held;
 use crate::template::payload::DRIVER;
 use crate::vault::{Kind, ObjectName, Plaintext};
 
@@ -160,7 +161,8 @@ fn rotate(args: &ConfigRotate, context: &Context) -> Result<Exit, Failure> {
 fn rm(args: &ConfigRm, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let (ledger, actor) = (cluster.writing(), cluster.actor());
-        ops::remove(&ledger, &actor, &args.names, warn_unended(&context.ui)).await?;
+        let held = Held::of(&cluster.observe().await);
+        ops::remove(&ledger, &actor, &args.names, &held, warn_unended(&context.ui)).await?;
         for name in &args.names {
             context.ui.say(&format!("Config {name} is removed."));
         }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::users::Held;
 use super::{VaultError, Work, mend, refuse_lost, settled_marks, under_lease};
 use crate::engine::records::{Remembered, remembered};
 use crate::ledger::configs::{self, Config, Configs};
@@ -249,6 +250,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     ledger: &Arc<Ledger<R>>,
     actor: &Actor,
     names: &[ObjectName],
+    held: &Held,
     unended: impl FnOnce(Unended),
 ) -> Result<(), VaultError> {
     mend(ledger, actor).await?;
@@ -258,8 +260,8 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
         if let Some(stack) = &found.stack {
             return Err(VaultError::ConfigOfStack { name: name.clone(), stack: stack.clone() });
         }
-        if !found.used_by.is_empty() {
-            let stacks = found.used_by.iter().cloned().collect();
+        let stacks = held.users(Some(&found.used_by), [found.digest.as_str()].into_iter());
+        if !stacks.is_empty() {
             return Err(VaultError::ConfigUsed { name: name.clone(), stacks });
         }
     }

@@ -450,7 +450,7 @@ async fn refuse_lost<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> R
     if ledger.read(stream).await?.last().is_some() {
         return Ok(());
     }
-    match spare::newest(ledger).await {
+    match spare::left(ledger).await? {
         Some(spare) if spare.has(stream) => Err(Lost::of(spare).into()),
         _ => Ok(()),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::users::users;
+use super::users::{Held, users};
 use super::{Known, VaultError, Work, known, mend, refuse_lost, releases, sealing, under_lease};
 use crate::ledger::secrets::{self, Secret, Secrets, Version};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
@@ -110,7 +110,8 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     .await
 }
 
-/// Removes secrets, with all their versions. All of them must be there, and no stack may run with one of them.
+/// Removes secrets, with all their versions. All of them must be there, and no stack may run with one of them, by its release
+/// or by what its tasks have ([`Held`]).
 ///
 /// # Errors
 ///
@@ -119,6 +120,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     ledger: &Arc<Ledger<R>>,
     actor: &Actor,
     names: &[ObjectName],
+    held: &Held,
     unended: impl FnOnce(Unended),
 ) -> Result<(), VaultError> {
     mend(ledger, actor).await?;
@@ -129,8 +131,11 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     }
     let users = users(ledger).await?;
     for name in names {
-        if let Some(stacks) = users.running.get(name.as_str()) {
-            return Err(VaultError::Used { name: name.clone(), stacks: stacks.iter().cloned().collect() });
+        let versions = all.0.get(name).into_iter().flat_map(|secret| &secret.versions);
+        let versions = versions.map(|version| version.version.as_str());
+        let stacks = held.users(users.running.get(name.as_str()), versions);
+        if !stacks.is_empty() {
+            return Err(VaultError::Used { name: name.clone(), stacks });
         }
     }
     let words: Vec<&str> = names.iter().map(ObjectName::as_str).collect();

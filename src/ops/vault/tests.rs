@@ -12,6 +12,7 @@ use crate::model::ClusterName;
 use crate::ops::ledger as whole;
 use crate::ops::testing::{actor, ledger, quiet, registers};
 use crate::ops::vault::private::KeyPlaces;
+use crate::ops::vault::users::Held;
 use crate::ops::vault::values::Values;
 use crate::stores::Stores;
 use crate::vault::{Keyring, Plaintext, Recipient, RecipientName, Recipients};
@@ -158,9 +159,13 @@ async fn a_secret_is_made_once_changed_and_removed_with_all_that_it_had() {
     let large = "y".repeat(511_999);
     create(&ledger, "large", &large).await;
     assert_eq!(value(&ledger, &ann, "large").await.unwrap(), large);
-    let unknown = secret::remove(&ledger, &actor(), &[secret_name("large"), secret_name("x")], quiet).await;
+    let unknown =
+        secret::remove(&ledger, &actor(), &[secret_name("large"), secret_name("x")], &Held::default(), quiet)
+            .await;
     assert!(unknown.unwrap_err().to_string().contains("no secret `x`"));
-    secret::remove(&ledger, &actor(), &[secret_name("db"), secret_name("large")], quiet).await.unwrap();
+    secret::remove(&ledger, &actor(), &[secret_name("db"), secret_name("large")], &Held::default(), quiet)
+        .await
+        .unwrap();
     assert_eq!((all(&ledger).await, kept_contents(&ledger).await), (Secrets::default(), 0));
 }
 
@@ -200,7 +205,7 @@ async fn a_replacement_that_was_cut_off_is_finished_by_the_next_one() {
         assert!(done.key.former().any(|former| former == 3), "{done:?}");
     }
     secret::rotate(&ledger, &actor(), &secret_name("b"), &plain("new"), "rotate", quiet).await.unwrap();
-    secret::remove(&ledger, &actor(), &[secret_name("b")], quiet).await.unwrap();
+    secret::remove(&ledger, &actor(), &[secret_name("b")], &Held::default(), quiet).await.unwrap();
     let done = key::rotate(&ledger, &actor(), &ann, quiet, told).await.unwrap();
     assert_eq!((done.is_finished_only, done.key.former().count()), (true, 0));
 }

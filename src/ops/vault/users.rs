@@ -4,7 +4,51 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::records::remembered;
 use crate::ledger::{Ledger, LedgerError, ReadRegisters};
-use crate::model::{StackName, StackSpec};
+use crate::model::{MarkKey, Marks, Observed, ServiceName, StackName, StackSpec};
+
+/// What tasks on hosts have of secrets and configs: after a loss of releases it is all that says who uses them.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    key: MarkKey,
+    /// Of each file of a task: whose it is, its place among the values of a spec, and what it holds or the mark of that.
+    files: BTreeSet<(StackName, ServiceName, String, String)>,
+}
+
+impl Held {
+    /// What was seen.
+    #[must_use]
+    pub fn of(observed: &Observed) -> Self {
+        let mut files = BTreeSet::new();
+        for task in observed.tasks().filter(|task| task.is_live()) {
+            for (kind, mounts) in [("secrets", &task.spec.secrets), ("configs", &task.spec.configs)] {
+                for (target, mount) in mounts {
+                    let place = format!("{kind} {target}");
+                    files.insert((task.stack.clone(), task.service.clone(), place, mount.content.clone()));
+                }
+            }
+        }
+        Self { key: observed.key.clone(), files }
+    }
+
+    /// Stacks whose tasks have this version of a secret, or a config of this digest.
+    fn by<'h>(&'h self, content: &str) -> impl Iterator<Item = &'h StackName> {
+        let has = move |(stack, service, place, held): &&(StackName, ServiceName, String, String)| {
+            held == content || *held == Marks::of(&self.key, stack, service).mark(place, content)
+        };
+        self.files.iter().filter(has).map(|(stack, ..)| stack)
+    }
+
+    /// Stacks that use something that has these contents, by releases or by what their tasks have.
+    pub(super) fn users<'c>(
+        &self,
+        by_releases: Option<&BTreeSet<StackName>>,
+        contents: impl Iterator<Item = &'c str>,
+    ) -> Vec<StackName> {
+        let by_tasks = contents.flat_map(|content| self.by(content).cloned().collect::<Vec<_>>());
+        let all: BTreeSet<StackName> = by_releases.into_iter().flatten().cloned().chain(by_tasks).collect();
+        all.into_iter().collect()
+    }
+}
 
 /// What releases name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

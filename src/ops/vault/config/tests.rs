@@ -70,13 +70,13 @@ async fn mistakes_write_nothing() {
     let unknown = rotate(&ledger, &actor(), &name, b"x", quiet).await;
     assert!(matches!(unknown, Err(VaultError::NoConfig { .. })), "{unknown:?}");
     assert!(matches!(
-        remove(&ledger, &actor(), std::slice::from_ref(&name), quiet).await,
+        remove(&ledger, &actor(), std::slice::from_ref(&name), &Held::default(), quiet).await,
         Err(VaultError::NoConfig { .. })
     ));
     assert_eq!(ledger.read(&configs::stream()).await.unwrap().next(), 1, "nothing was written");
     create(&ledger, &actor(), new(&name, b"x"), quiet).await.unwrap();
     let twice = create(&ledger, &actor(), new(&name, b"y"), quiet).await;
     assert!(matches!(twice, Err(VaultError::ConfigExists(_))), "{twice:?}");
-    remove(&ledger, &actor(), std::slice::from_ref(&name), quiet).await.unwrap();
+    remove(&ledger, &actor(), std::slice::from_ref(&name), &Held::default(), quiet).await.unwrap();
     assert!(all(&ledger).await.unwrap().is_empty());
 }

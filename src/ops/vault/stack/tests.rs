@@ -12,6 +12,7 @@ use crate::model::Timestamp;
 use crate::ops::testing::{actor, ledger, quiet, registers};
 use crate::ops::vault::key;
 use crate::ops::vault::private::KeyPlaces;
+use crate::ops::vault::users::Held;
 use crate::stores::Stores;
 use crate::vault::{Form, Keyring, Recipients, seal};
 
@@ -360,7 +361,7 @@ async fn the_authority_of_agents_is_made_once_survives_a_new_key_and_is_named_by
     let plain = Plaintext::new(b"x".to_vec());
     let made = secret::create(ledger, &actor, &name, [].into(), &plain, quiet).await;
     let changed = secret::rotate(ledger, &actor, &name, &plain, "rotate", quiet).await;
-    let removed = secret::remove(ledger, &actor, std::slice::from_ref(&name), quiet).await;
+    let removed = secret::remove(ledger, &actor, std::slice::from_ref(&name), &Held::default(), quiet).await;
     let shown = secret::value(ledger, &keys, &name).await;
     for refused in [made.map(drop), changed.map(drop), removed, shown.map(drop)] {
         assert!(matches!(refused, Err(VaultError::Reserved(_))), "{refused:?}");
