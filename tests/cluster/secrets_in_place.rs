@@ -231,9 +231,11 @@ fn a_killed_client_and_a_host_that_ends_leave_one_set_and_the_next_run_finishes_
     let ground = world.ground();
     world.deploy("canary-0", "0").ends(0);
     world.serves("canary-0", "canary-two\n", "0");
-    // The number in the secret and the one in the config, as one folder has them.
-    let watch = "while sleep 0.02; do (cd -P /run/secrets/..data 2>/dev/null || exit; a=$(cat 0 2>/dev/null); b=$(cat 2 2>/dev/null); \
-                 [ -z \"$a\" ] || [ -z \"$b\" ] || [ \"${a#canary-}\" = \"$b\" ] || echo \"$a $b\" >>/mixed); done";
+    // The number in the secret and the one in the config, as one folder has them: read by the shell itself, forty times for each
+    // process that it starts.
+    let watch = "cd /; while sleep 0.05; do i=0; while [ $i -lt 40 ]; do i=$((i+1)); a=; b=; cd -P /run/secrets/..data || continue; \
+                 read -r a <0; read -r b <2; [ -z \"$a\" ] || [ -z \"$b\" ] || [ \"${a#canary-}\" = \"$b\" ] || \
+                 echo \"$a $b\" >>/mixed; [ -n \"$a$b\" ] && echo >/watched; done; done 2>/dev/null";
     for task in world.live() {
         ground.docker(&task.host, &["exec", "-d", task.id(), "sh", "-c", watch]);
     }
@@ -254,8 +256,8 @@ fn a_killed_client_and_a_host_that_ends_leave_one_set_and_the_next_run_finishes_
         }
     }
     for task in world.live() {
-        let mixed = ground.exec(&task, &["sh", "-c", "cat /mixed 2>/dev/null; true"]);
-        assert_eq!(mixed, "", "{}", task.host);
+        let mixed = ground.exec(&task, &["sh", "-c", "cat /mixed 2>/dev/null; ls /watched"]);
+        assert_eq!(mixed, "/watched\n", "{}", task.host);
     }
     assert_eq!(world.sets(), ["1"; 4]);
     world.nowhere_on_a_disk();

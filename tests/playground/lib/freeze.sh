@@ -4,15 +4,18 @@
 
 state_of() { # PID: its letter in /proc
     local stat
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     echo "${stat%% *}"
 }
 
 processes_of() { # HOST [NAME]: pids, as the machine counts them
-    local pid
+    local pid comm
     for pid in $(cgroup_pids "/$1"); do
-        if [[ -z ${2:-} || $(cat "/proc/$pid/comm" 2>/dev/null) == "${2:0:15}" ]]; then echo "$pid"; fi
+        comm=''
+        if [[ -z ${2:-} ]] || { { read -r comm <"/proc/$pid/comm"; } 2>/dev/null && [[ $comm == "${2:0:15}" ]]; }; then
+            echo "$pid"
+        fi
     done
 }
 

@@ -279,28 +279,10 @@ dockerd_pid() { # HOST: the daemon's pid within the host
 }
 
 empty_host() { # HOST: of containers, networks, volumes, swarm membership
-    local h=$1 pid try containers networks volumes
+    local h=$1 pid
     pid=$(host_pid "$h")
     if [[ -e /proc/$pid/root/var/lib/docker/swarm/docker-state.json ]]; then
         leave_swarm "$h"
     fi
-    # A copy of records that are gone: see `stackctl help ledger`.
-    dk "$h" image ls -q --filter 'reference=stackctl-ledger.invalid/*' | xargs -r docker -H "$(socket_of "$h")" image rm -f \
-        >/dev/null 2>&1 || true
-    for try in {1..40}; do # what a swarm leaves behind takes seconds to come loose
-        containers=$(dk "$h" ps -aq)
-        networks=$(dk "$h" network ls -q --filter type=custom)
-        volumes=$(dk "$h" volume ls -q)
-        [[ -n $containers$networks$volumes ]] || return 0
-        # shellcheck disable=SC2086
-        if {
-            { [[ -z $containers ]] || dk "$h" rm -fv $containers; } &&
-                { [[ -z $networks ]] || dk "$h" network rm $networks; } &&
-                { [[ -z $volumes ]] || dk "$h" volume rm -f $volumes; }
-        } >"$DIR/logs/$h-reset.log" 2>&1; then
-            return 0
-        fi
-        if ((try > 1)); then sleep 0.25; fi
-    done
-    return 1
+    /usr/bin/python3 "$HERE/lib/empty.py" "$DIR/hosts/$h/docker.sock" >"$DIR/logs/$h-reset.log" 2>&1
 }

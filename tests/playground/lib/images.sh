@@ -50,13 +50,12 @@ end_archive() { # FILE
 }
 
 add_busybox_layer() { # /bin/sh and friends
-    local d=$ARCHIVE/busybox applet
+    local d=$ARCHIVE/busybox
     mkdir -p "$d"/{bin,etc,root,tmp,proc,sys,dev,run,usr/bin,var/run}
     chmod 1777 "$d/tmp"
     cp "$(command -v busybox)" "$d/bin/busybox"
-    for applet in $("$d/bin/busybox" --list); do
-        [[ $applet == busybox ]] || ln -s busybox "$d/bin/$applet"
-    done
+    # Its links point to where it is in there; one process makes all of them.
+    chroot "$d" /bin/busybox --install -s /bin
     ln -s /bin/env "$d/usr/bin/env"
     echo 'root:x:0:0:root:/root:/bin/sh' >"$d/etc/passwd"
     echo 'nobody:x:65534:65534:nobody:/:/bin/false' >>"$d/etc/passwd"

@@ -6,7 +6,7 @@
 # A pid file holds "PID STARTTIME", so that a pid used again is never ours.
 start_time() { # PID
     local stat
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     # shellcheck disable=SC2086
     set -- ${stat##*) }
     echo "${20}"
