@@ -125,13 +125,15 @@ impl Mesh {
 
     /// Has the others forget what they keep for it, and forgets who it is.
     pub async fn leave(&self) {
-        if let Some(identity) = self.state.identity() {
-            rounds::take_leave(&identity).await;
-        }
         let _turn = self.state.turn.lock().await;
+        let before = self.state.identity();
+        // First: a round that is under way would have them keep it again.
         self.state.become_one(None);
         if let Some(file) = &self.state.file {
             let _there_is_none_or_it_goes_with_the_agent = identity::remove(file);
+        }
+        if let Some(identity) = before {
+            rounds::take_leave(&identity).await;
         }
     }
 

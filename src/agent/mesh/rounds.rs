@@ -1,5 +1,6 @@
 //! Again and again: that two others keep what tasks of this host have, that no other one does, and who is reached.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,15 @@ pub async fn rounds(state: Arc<State>) {
 
 /// Once around.
 pub(super) async fn round(state: &State, identity: &Arc<Identity>) {
+    // Before it is read what there is: what one of these had is among it. One that gives something back in between would have
+    // to forget just that, by what was read before.
+    let may_tell: BTreeSet<&str> = identity
+        .join
+        .peers
+        .iter()
+        .map(|peer| peer.host.as_str())
+        .filter(|host| state.may_tell(host))
+        .collect();
     // What cannot be read is not nothing.
     let Ok(names) = state.keeper.own_names().await else { return };
     let wanted = if names.is_empty() { 0 } else { GUARDIANS };
@@ -61,7 +71,7 @@ pub(super) async fn round(state: &State, identity: &Arc<Identity>) {
     }
     let (mut guardians, mut others) = (0, Vec::new());
     for peer in identity.around() {
-        if guardians == wanted || !state.may_tell(&peer.host) {
+        if guardians == wanted || !may_tell.contains(&*peer.host) {
             others.push(peer);
             continue;
         }
@@ -88,7 +98,11 @@ pub(super) async fn round(state: &State, identity: &Arc<Identity>) {
             Err(_) => drop(seen.kept_by.remove(&peer.host)),
         }
     }
-    join_all(others.into_iter().map(|peer| forget(state, identity, peer))).await;
+    let forgotten = others.into_iter().map(|peer| {
+        let may = may_tell.contains(&*peer.host);
+        forget(state, identity, peer, may)
+    });
+    join_all(forgotten).await;
     let missed = self::missed(state, identity);
     join_all(missed.into_iter().map(|peer| news::find(state, identity, peer))).await;
 }
@@ -136,11 +150,20 @@ async fn has_kept(
 }
 
 /// Sends all of it: in parts, to one that takes them. Gives the digest of what was sent.
-async fn sent(state: &State, identity: &Identity, peer: &Peer, in_parts: bool) -> Result<String, String> {
+async fn sent(
+    state: &State,
+    identity: &Arc<Identity>,
+    peer: &Peer,
+    in_parts: bool,
+) -> Result<String, String> {
     let names = state.keeper.own_names().await.map_err(|refusal| refusal.to_string())?;
     let (digest, bytes_max) = (digest(&names), if in_parts { PART_BYTES } else { usize::MAX });
     let (mut known, mut after) = (Vec::new(), String::new());
     for at in 0.. {
+        // Of a cluster that the agent has left, or by a list that is not the newest, nothing more is kept.
+        if is_old(state, identity) {
+            return Err("the agent is another one by now".to_owned());
+        }
         let part = state.keeper.own_part(&after, bytes_max, known).await;
         let (set, more, next) = part.map_err(|refusal| refusal.to_string())?;
         (known, after) = (next, set.last().map_or_else(|| after.clone(), |put| put.task.clone()));
@@ -156,8 +179,8 @@ async fn sent(state: &State, identity: &Identity, peer: &Peer, in_parts: bool) -
 }
 
 /// Has another one forget what it keeps for this host, or only greets it.
-async fn forget(state: &State, identity: &Identity, peer: &Peer) {
-    let is_told = state.may_tell(&peer.host) && !state.seen().keep_nothing.contains(&peer.host);
+async fn forget(state: &State, identity: &Identity, peer: &Peer, may_tell: bool) {
+    let is_told = may_tell && !state.seen().keep_nothing.contains(&peer.host);
     let done = match is_told {
         true => ask(identity, peer, &Ask::Drop).await.map(drop),
         false => news::greet(state, identity, peer).await,
