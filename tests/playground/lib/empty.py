@@ -52,7 +52,7 @@ class Engine(http.client.HTTPConnection):
 
 
 def empty(engine):
-    """Removes what there is once; how much that was, and what went wrong."""
+    """Removes what there is, once; what went wrong."""
     paths = []
     for image in engine.all("/images/json", {"reference": ["stackctl-ledger.invalid/*"]}):
         paths.append(f"/images/{image['Id']}?force=1")
@@ -62,7 +62,7 @@ def empty(engine):
         paths.append(f"/networks/{network['Id']}")
     for volume in engine.all("/volumes")["Volumes"] or []:
         paths.append(f"/volumes/{quote(volume['Name'], safe='')}?force=1")
-    return len(paths), [why for why in map(engine.remove, paths) if why]
+    return [why for why in map(engine.remove, paths) if why]
 
 
 def main():
@@ -70,10 +70,10 @@ def main():
     wrong = []
     for at in range(TRIES):
         try:
-            count, wrong = empty(engine)
+            wrong = empty(engine)
         except (OSError, http.client.HTTPException) as error:
             engine.close()
-            count, wrong = 1, [str(error)]
+            wrong = [str(error)]
         if not wrong:
             # Nothing was in the way of anything: a second look would find nothing.
             return 0
