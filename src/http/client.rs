@@ -1,7 +1,10 @@
 //! Requests over a stream. Which connections are kept, and what is sent twice, the caller decides.
 
+use std::io;
+
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Empty;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::upgrade::Upgraded as Connection;
@@ -63,4 +66,26 @@ where
 /// The other side did not agree, or hung up.
 pub async fn upgraded(response: Response<Incoming>) -> hyper::Result<Upgraded> {
     hyper::upgrade::on(response).await.map(TokioIo::new)
+}
+
+/// Has a connection become a stream of this protocol, by a request to this path.
+///
+/// # Errors
+///
+/// The stream is broken, or the other side does not agree.
+pub async fn stream_of(stream: Stream, host: &str, path: &str, protocol: &str) -> io::Result<Stream> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(header::HOST, host)
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, protocol)
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let mut sender = handshake(stream).await.map_err(io::Error::other)?;
+    let response = sender.send_request(request).await.map_err(io::Error::other)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(io::Error::other(format!("it does not agree to {protocol}: {}", response.status())));
+    }
+    Ok(Box::new(upgraded(response).await.map_err(io::Error::other)?))
 }

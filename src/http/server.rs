@@ -201,9 +201,30 @@ where
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head).keep_alive(false);
-    let connection = http.serve_connection(TokioIo::new(stream), answer);
+    let connection = http.serve_connection(TokioIo::new(stream), answer).with_upgrades();
     // What is over or too slow is dropped alike.
     let _ended = timeout(limits.whole, connection).await;
+}
+
+/// Whether a request asks for the connection to become a stream of this protocol.
+#[must_use]
+pub fn wants_stream(request: &Request<Incoming>, protocol: &str) -> bool {
+    request.headers().get(header::UPGRADE).is_some_and(|wanted| wanted.as_bytes() == protocol.as_bytes())
+}
+
+/// The answer that agrees to that, and the stream once the answer is sent; none if the client is gone by then. The limits of
+/// the server are not those of the stream, which is up to the one who takes it.
+pub fn stream_of(
+    request: Request<Incoming>,
+    protocol: &'static str,
+) -> (Answer, impl Future<Output = Option<Stream>> + Send + 'static) {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(protocol));
+    let upgrade = hyper::upgrade::on(request);
+    (response, async move { Some(Box::new(TokioIo::new(upgrade.await.ok()?)) as Stream) })
 }
 
 /// An answer of words.
