@@ -7,6 +7,7 @@ use http::{Method, Request as HttpRequest, header};
 use http_body_util::Full;
 use tokio::time::timeout;
 
+use super::relay;
 use super::wire::{
     ANSWER_MAX, Answer, Hello, NoAnswer, REQUEST_MAX, Refusal, Request, read_answer, write_request,
 };
@@ -42,6 +43,18 @@ pub enum AskError {
 pub async fn ask(stream: Stream, request: &Request, limit: Duration) -> Result<Answer, AskError> {
     match timeout(limit, asked(stream, request)).await {
         Ok(answer) => answer,
+        Err(_) => Err(AskError::Late(limit)),
+    }
+}
+
+/// Has the stream become one of [layers](super::relay): frames go both ways.
+///
+/// # Errors
+///
+/// See [`AskError`].
+pub async fn layers(stream: Stream, limit: Duration) -> Result<Stream, AskError> {
+    match timeout(limit, client::stream_of(stream, "agent", relay::PATH, relay::STREAM)).await {
+        Ok(stream) => stream.map_err(|error| AskError::Broken(error.to_string())),
         Err(_) => Err(AskError::Late(limit)),
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! [`wire`] is the protocol, without an effect; [`desk`] says who and how it is; [`secrets`] keeps secrets of tasks in
 //! memory; `mesh` has agents of other hosts keep them as well, by what a client says of all of them ([`join`]);
-//! [`serve`](mod@serve) has the sockets; [`client`] asks.
+//! [`relay`] has layers of images passed on among them; [`serve`](mod@serve) has the sockets; [`client`] asks.
 //! [`program`] says which file can be an agent on which host, and what it is called. How the file gets there is the
 //! [`fleet`](crate::fleet)'s, and when it does is up to [`ops`](crate::ops).
 //!
@@ -28,6 +28,7 @@ pub mod join;
 mod mesh;
 pub mod program;
 mod put;
+pub mod relay;
 pub mod secrets;
 pub mod serve;
 pub mod wire;

@@ -19,9 +19,11 @@ use tokio::task::JoinSet;
 use super::desk::Desk;
 use super::mesh::Mesh;
 use super::put::Came;
+use super::relay;
 use super::secrets::{Keeper, Program, TIDY_PAUSE};
 use super::wire::{
-    Answer as Said, Hello, PROTOCOL, PROTOCOL_OLDEST, REQUEST_MAX, Refusal, Request, read_request,
+    Answer as Said, Hello, PROTOCOL, PROTOCOL_LAYERS, PROTOCOL_OLDEST, REQUEST_MAX, Refusal, Request,
+    read_request,
 };
 use crate::http::body::{self, BodyError};
 use crate::http::server::{self, Answer, Limits, UnixServer};
@@ -66,6 +68,8 @@ struct Agent {
     desk: Desk,
     keeper: Arc<Keeper>,
     mesh: Arc<Mesh>,
+    /// The socket of its engine, which layers go to.
+    engine: Option<PathBuf>,
     /// What it gives to tasks whose variables are secrets.
     program: Program,
 }
@@ -127,7 +131,8 @@ pub(crate) async fn serve_with(
     let program = Program { path: OWN_PROGRAM.into(), digest: desk.digest().to_owned() };
     let (of, others) = (place.cluster.as_str(), program.clone());
     let mesh = Arc::new(Mesh::new(Arc::clone(&keeper), of, others, identity, now.clone()));
-    let agent = Arc::new(Agent { desk, keeper, mesh: Arc::clone(&mesh), program });
+    let engine = place.engine.clone();
+    let agent = Arc::new(Agent { desk, keeper, mesh: Arc::clone(&mesh), engine, program });
     let listen = |listener: UnixListener| {
         let (agent, now) = (Arc::clone(&agent), now.clone());
         let answer = move |request: HttpRequest<Incoming>| answer(Arc::clone(&agent), now(), request);
@@ -163,6 +168,17 @@ async fn tidy(agent: Arc<Agent>, now: impl Fn() -> Timestamp) {
 }
 
 async fn answer(agent: Arc<Agent>, now: Timestamp, request: HttpRequest<Incoming>) -> Answer {
+    if request.uri().path() == relay::PATH && server::wants_stream(&request, relay::STREAM) {
+        let (answer, stream) = server::stream_of(request, relay::STREAM);
+        tokio::spawn(async move {
+            let Some(stream) = stream.await else { return };
+            let (mesh, engine) = (Arc::clone(&agent.mesh), agent.engine.as_deref());
+            let reach = async |host: String, transfer: String| mesh.layers(&host, &transfer).await;
+            let protocols = PROTOCOL_LAYERS..=PROTOCOL;
+            relay::serve::serve(stream, agent.mesh.board(), engine, protocols, reach).await;
+        });
+        return answer;
+    }
     let said = match body::whole(request.into_body(), REQUEST_MAX).await {
         Ok(asked) => said(&agent, now, Came(asked)).await,
         Err(BodyError::TooLarge) => Err(Refusal::TooLarge { max: REQUEST_MAX }),
@@ -175,7 +191,7 @@ async fn answer(agent: Arc<Agent>, now: Timestamp, request: HttpRequest<Incoming
 async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusal> {
     let request = read_request(&asked.0);
     drop(asked);
-    let Agent { desk, keeper, mesh, program } = agent;
+    let Agent { desk, keeper, mesh, program, engine: _ } = agent;
     match request? {
         Request::Hello => Ok(desk.hello()),
         Request::Status => Ok(desk.status(now, memory_kib(), keeper.keeping().await, mesh.standing().await)),
@@ -365,7 +381,7 @@ mod tests {
             String::from_utf8_lossy(&answer).into_owned()
         };
         let newer = raw(br#"{"protocol": 77, "request": "dance"}"#.to_vec()).await;
-        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":4}}"#), "{newer}");
+        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":5}}"#), "{newer}");
         assert!(raw(br#"{"protocol": 1, "request": "dance"}"#.to_vec()).await.contains("unknown_request"));
         assert!(raw(b"no JSON".to_vec()).await.contains("malformed"));
         assert!(raw(vec![b' '; REQUEST_MAX + 1]).await.contains("too_large"));

@@ -17,13 +17,15 @@ use crate::model::Timestamp;
 /// The oldest protocol that this program answers in.
 pub const PROTOCOL_OLDEST: u32 = 1;
 /// The newest.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 /// The first in which agents keep secrets.
 pub const PROTOCOL_SECRETS: u32 = 2;
 /// The first in which agents speak with each other.
 pub const PROTOCOL_PEERS: u32 = 3;
 /// The first in which files of tasks are swapped.
 pub const PROTOCOL_SWAPS: u32 = 4;
+/// The first in which agents pass [layers](super::relay) on: no request, but a stream.
+pub const PROTOCOL_LAYERS: u32 = 5;
 /// The longest request, in bytes: a task with more than twenty secrets of the largest size.
 pub const REQUEST_MAX: usize = 16 << 20;
 /// Bytes of all secrets of one task, which go in one request as base64.
@@ -153,6 +155,12 @@ impl Hello {
     #[must_use]
     pub fn knows_swaps(&self) -> bool {
         (self.protocol_from..=self.protocol_to).contains(&PROTOCOL_SWAPS)
+    }
+
+    /// Whether the agent can pass layers on.
+    #[must_use]
+    pub fn knows_layers(&self) -> bool {
+        (self.protocol_from..=self.protocol_to).contains(&PROTOCOL_LAYERS)
     }
 
     /// Whether the agent can speak with others.
@@ -582,7 +590,9 @@ mod tests {
         let answer = written["answer"].as_object().unwrap();
         assert!(fields.iter().all(|field| answer.contains_key(*field)), "{answer:?}");
         assert!(hello().is_understood());
-        assert!(!Hello { protocol_from: 5, protocol_to: 6, ..hello() }.is_understood());
+        assert!(!Hello { protocol_from: 6, protocol_to: 7, ..hello() }.is_understood());
+        assert!(!Hello { protocol_to: 4, ..hello() }.knows_layers());
+        assert!(Hello { protocol_to: 6, ..hello() }.knows_layers());
         assert!(!Hello { protocol_from: 0, protocol_to: 0, ..hello() }.is_understood());
     }
 

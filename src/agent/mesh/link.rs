@@ -14,6 +14,11 @@ use super::identity::Identity;
 use super::talk::{Ask, Reply, TALK_MAX, read_reply, write_ask};
 use crate::agent::join::Peer;
 use crate::agent::put::Came;
+use crate::agent::relay::{
+    self,
+    frames::{Frame, write},
+};
+use crate::http::stream::Stream;
 use crate::http::{body, client};
 use crate::vault::authority::name_of_host;
 
@@ -37,13 +42,7 @@ pub async fn ask_from(own: &Identity, from: IpAddr, peer: &Peer, asked: &Ask) ->
             TALK_MAX >> 20
         ));
     }
-    let greeted = async {
-        let tcp = connect(from, peer.at()).await?;
-        own.tls.connect(&name_of_host(&peer.host), tcp).await
-    };
-    let stream = timeout(GREET_LIMIT, greeted).await;
-    let stream = stream.map_err(|_| format!("no answer within {} s", GREET_LIMIT.as_secs()))?;
-    let stream = stream.map_err(|error| error.to_string())?;
+    let stream = greeted(own, from, peer).await?;
     let answered = async {
         let request = Request::builder()
             .method(Method::POST)
@@ -65,6 +64,28 @@ pub async fn ask_from(own: &Identity, from: IpAddr, peer: &Peer, asked: &Ask) ->
         Ok(reply) => reply,
         Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
     }
+}
+
+/// A stream of layers from another agent, for a transfer; in words why there is none.
+pub async fn layers(own: &Identity, peer: &Peer, transfer: &str) -> Result<Stream, String> {
+    let stream = greeted(own, own.join.own.address, peer).await?;
+    let agreed = timeout(WORD_LIMIT, client::stream_of(stream, "agent", relay::PATH, relay::STREAM)).await;
+    let agreed = agreed.map_err(|_| format!("no answer within {} s", WORD_LIMIT.as_secs()))?;
+    let mut stream = agreed.map_err(|error| error.to_string())?;
+    let come = Frame::Come(transfer.to_owned());
+    write(&mut stream, &come, WORD_LIMIT).await.map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+/// A stream to another agent, by the certificates of both.
+async fn greeted(own: &Identity, from: IpAddr, peer: &Peer) -> Result<Stream, String> {
+    let greeted = async {
+        let tcp = connect(from, peer.at()).await?;
+        own.tls.connect(&name_of_host(&peer.host), tcp).await
+    };
+    let stream = timeout(GREET_LIMIT, greeted).await;
+    let stream = stream.map_err(|_| format!("no answer within {} s", GREET_LIMIT.as_secs()))?;
+    stream.map_err(|error| error.to_string())
 }
 
 async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {

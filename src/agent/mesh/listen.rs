@@ -13,6 +13,9 @@ use super::news;
 use super::state::State;
 use super::talk::{Ask, Here, PART_BYTES, Reply, TALK_MAX, read_ask, write_reply};
 use crate::agent::put::{Came, Part};
+use crate::agent::relay;
+use crate::agent::relay::board::Came as Comer;
+use crate::agent::relay::frames::{Frame, Incoming as Frames};
 use crate::agent::wire::Refusal;
 use crate::http::body;
 use crate::http::server::{self, Answer, Limits, Server};
@@ -104,6 +107,17 @@ async fn admit(
 }
 
 async fn answer(state: Arc<State>, host: String, request: Request<Incoming>) -> Answer {
+    if request.uri().path() == relay::PATH && server::wants_stream(&request, relay::STREAM) {
+        let (answer, stream) = server::stream_of(request, relay::STREAM);
+        tokio::spawn(async move {
+            if let Some(stream) = stream.await
+                && let Err(why) = comes(&state, &host, stream).await
+            {
+                state.note(&format!("refused what {host} asks: {why}"));
+            }
+        });
+        return answer;
+    }
     let reply = match body::whole(request.into_body(), TALK_MAX).await {
         Ok(came) => replied(&state, &host, Came(came)).await,
         Err(error) => Err(error.to_string()),
@@ -115,6 +129,19 @@ async fn answer(state: Arc<State>, host: String, request: Request<Incoming>) -> 
     // Values are in base64: it is text.
     let text = write_reply(&reply);
     server::answer(StatusCode::OK, "application/json", String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A member comes for layers, if a client has said that it may.
+async fn comes(state: &State, host: &str, mut stream: Stream) -> Result<(), String> {
+    state.greeted().await;
+    if !state.identity().is_some_and(|one| one.join.peers.iter().any(|peer| peer.host == host)) {
+        return Err(format!("{host} is no host of this cluster"));
+    }
+    match Frames::new(&mut stream, LIMITS.head).next().await {
+        Ok(Frame::Come(transfer)) => state.board.come(&transfer, Comer { host: host.to_owned(), stream }),
+        Ok(_) => Err("it does not say what it comes for".to_owned()),
+        Err(why) => Err(why.to_string()),
+    }
 }
 
 async fn replied(state: &State, host: &str, came: Came) -> Result<Reply, String> {

@@ -39,8 +39,10 @@ use self::identity::Identity;
 use self::state::State;
 use super::join::{Join, Standing};
 use super::put::Over;
+use super::relay::board::Board;
 use super::secrets::{Keeper, Program, kept};
 use super::wire::Refusal;
+use crate::http::stream::Stream;
 use crate::model::Timestamp;
 use crate::vault::authority::fingerprint;
 
@@ -68,6 +70,23 @@ impl Mesh {
         tasks.spawn(listen::listen(Arc::clone(&self.state)));
         tasks.spawn(rounds::rounds(Arc::clone(&self.state)));
         tasks.spawn(recover::recover(Arc::clone(&self.state)));
+    }
+
+    /// Transfers that others may come for.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.state.board
+    }
+
+    /// A stream to the agent of a host, for the layers of a transfer.
+    ///
+    /// # Errors
+    ///
+    /// It is not reached, in words.
+    pub async fn layers(&self, host: &str, transfer: &str) -> Result<Stream, String> {
+        let identity = self.state.identity().ok_or("this agent does not know the others")?;
+        let peer = identity.join.peers.iter().find(|peer| peer.host == host);
+        let peer = peer.ok_or_else(|| format!("this agent knows of no agent on {host}"))?;
+        link::layers(&identity, peer, transfer).await
     }
 
     /// What tasks have has changed.

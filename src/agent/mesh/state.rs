@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::identity::Identity;
 use super::notes::Notes;
+use crate::agent::relay::board::Board;
 use crate::agent::secrets::{Keeper, Program};
 use crate::model::Timestamp;
 
@@ -65,6 +66,8 @@ pub struct State {
     pub turn: tokio::sync::Mutex<()>,
     /// It has asked the others, since it began, whether they know a newer list of agents.
     greeted: watch::Sender<bool>,
+    /// Transfers that others may come for.
+    pub board: Arc<Board>,
     /// What tasks have has changed.
     pub changed: Notify,
     /// Another one has given something back.
@@ -102,6 +105,7 @@ impl State {
             file,
             turn: tokio::sync::Mutex::default(),
             greeted: watch::Sender::new(false),
+            board: Arc::default(),
             changed: Notify::new(),
             given: Notify::new(),
             begun: by_chance(),
