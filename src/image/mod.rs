@@ -81,6 +81,13 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// `sha256:…` of the bytes as they are, where something says it.
+    #[must_use]
+    pub fn known_digest(&self) -> Option<&str> {
+        let plain = (self.compression == Compression::None).then_some(&self.diff_id);
+        self.digest.as_ref().or(plain).map(String::as_str)
+    }
+
     /// Reads the whole layer and holds it against its digests. A compressed one without a digest of its own is left to
     /// the engine, which unpacks it and compares what comes out.
     ///

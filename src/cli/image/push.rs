@@ -19,6 +19,7 @@ use super::super::report::{Blame, Exit, Failure};
 use super::super::ui::{Live, Ui};
 use crate::fleet::{ConnectOptions, own_dialer};
 use crate::image::{Origin, Source};
+use crate::inventory::Agents;
 use crate::model::json::json_line;
 use crate::model::{NodeName, StackName};
 use crate::ops::images::push::{Hands, Plan, Results, carry_out};
@@ -207,10 +208,12 @@ pub(in super::super) async fn push(
     screen: &Screen<'_>,
 ) -> Result<Results, Failure> {
     let (actor, writing) = (cluster.actor(), cluster.writing());
-    let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
+    let asks_agents = cluster.inventory.agents != Agents::Off;
+    let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing, asks_agents };
     let far = |meters: &BTreeMap<NodeName, Arc<Meter>>| screen.far(plan, meters);
     let done = |node: &NodeName, result: &Result<Pushed, NotPushed>| screen.done(plan, node, result);
-    let results = carry_out(&hands, plan, far, done, warn_unended(&context.ui)).await;
+    let warn = |node: &NodeName, why: &str| screen.sent_from_here(node, why);
+    let results = carry_out(&hands, plan, far, done, warn, warn_unended(&context.ui)).await;
     screen.leave();
     Ok(results?)
 }
@@ -276,7 +279,7 @@ impl<'a> Screen<'a> {
             for (node, meter) in going() {
                 self.json(
                     "image_progress",
-                    json!({ "node": node, "bytes": meter.sent(), "total": meter.total() }),
+                    json!({ "node": node, "bytes": meter.came(), "total": meter.total() }),
                 );
             }
             return;
@@ -288,7 +291,7 @@ impl<'a> Screen<'a> {
         let row = |(node, meter): (&NodeName, &Arc<Meter>)| {
             let total = meter.total();
             let of = if total == 0 { String::new() } else { format!(" of {}", shown(total)) };
-            let sent = if total == 0 { meter.sent() } else { meter.sent().min(total) };
+            let sent = if total == 0 { meter.came() } else { meter.came().min(total) };
             clean(&format!("pushing {} to {node}: {}{of}", called(plan), shown(sent))).into_owned()
         };
         if let Some(live) = live.as_mut() {
@@ -309,6 +312,15 @@ impl<'a> Screen<'a> {
         }
     }
 
+    /// Agents did not pass on to a host what they should have.
+    fn sent_from_here(&self, node: &NodeName, why: &str) {
+        let line = format!("what {node} still lacks is sent from here: {why}");
+        match &*self.live.borrow() {
+            Some(live) => live.line(&clean(&format!("warning: {line}"))),
+            None => self.ui.warn(&line),
+        }
+    }
+
     fn leave(&self) {
         if let Some(mut live) = self.live.borrow_mut().take() {
             live.draw(&[]);
@@ -324,6 +336,8 @@ impl<'a> Screen<'a> {
             Some(Ok(pushed)) => json!({
                 "node": node, "outcome": "pushed", "layers": pushed.layers, "layer_bytes": pushed.layer_bytes,
                 "sent": pushed.sent, "id": pushed.id,
+                "passed_on_by": pushed.passed_on.as_ref().map(|one| &one.by),
+                "passed_on": pushed.passed_on.as_ref().map_or(0, |one| one.bytes),
             }),
             Some(Err(why)) => json!({ "node": node, "outcome": "failed", "why": why.to_string() }),
         };
@@ -341,7 +355,11 @@ fn called(plan: &Plan) -> String {
 fn sent(pushed: &Pushed) -> String {
     match pushed.layers {
         0 => "its name alone, every layer was there".to_owned(),
-        layers => format!("{}, {}", count(layers, "layer"), shown(pushed.layer_bytes)),
+        layers => {
+            let by = pushed.passed_on.as_ref();
+            let by = by.map(|one| format!(", passed on by {}", one.by)).unwrap_or_default();
+            format!("{}, {}{by}", count(layers, "layer"), shown(pushed.layer_bytes))
+        }
     }
 }
 

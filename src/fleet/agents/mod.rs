@@ -194,6 +194,11 @@ pub fn socket_on_host(cluster: &ClusterName, engine: &Path, mark: &str) -> PathB
     parcel::own_folder(cluster, engine).join(parcel::socket_name(mark))
 }
 
+/// The agents that the engine of a host has of a cluster, whether they run or not.
+pub(super) async fn on(host: &Arc<Host>, cluster: &ClusterName) -> Result<Vec<Installed>, HostError> {
+    look::agents_of(host, cluster).await
+}
+
 /// A request whose answer is needed, whatever it is.
 pub(super) async fn asked<T, F, A>(host: &Arc<Host>, question: F) -> Result<T, AskError>
 where

@@ -17,8 +17,8 @@ use crate::fleet::docker::wire;
 use crate::fleet::error::HostError;
 use crate::fleet::lines::{LINE_MAX, Lines, TooLong};
 use crate::fleet::transport::Body;
-use crate::image::Fault;
 use crate::image::load::{Archive, Piece};
+use crate::image::{Blob, Fault};
 
 /// A load in which nothing moves for so long is stuck: neither does the engine take bytes, nor does it say anything.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
@@ -31,12 +31,19 @@ const AHEAD: usize = 2;
 #[derive(Debug, Default)]
 pub struct Meter {
     sent: AtomicU64,
+    passed: AtomicU64,
     total: AtomicU64,
 }
 
 impl Meter {
-    fn add(&self, bytes: u64) {
+    /// So many bytes more were sent from here.
+    pub(super) fn add(&self, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes more came from another host.
+    pub(super) fn pass(&self, bytes: u64) {
+        self.passed.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// So many bytes are to be sent from the beginning on.
@@ -48,6 +55,18 @@ impl Meter {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of layers that came from another host.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the host has been sent, from wherever.
+    #[must_use]
+    pub fn came(&self) -> u64 {
+        self.sent() + self.passed()
     }
 
     /// Bytes of layers that are to be sent, once that is known.
@@ -69,6 +88,8 @@ pub(super) enum NotLoaded {
     Fault(Fault),
     /// The engine is, or the way to it.
     Call(CallError),
+    /// The way by agents leads nowhere; why.
+    Lost(String),
 }
 
 /// Sends an archive, and waits until the engine has made an image of it. Its end waits for the gate.
@@ -81,10 +102,7 @@ pub(super) async fn load(
 ) -> Result<(), NotLoaded> {
     let fault: Arc<Mutex<Option<Fault>>> = Arc::default();
     // They are read anyway, and what a layer is found to be is waited for before the last piece.
-    for layer in archive.layers.clone() {
-        let checked = Arc::clone(checked);
-        drop(tokio::spawn(async move { checked.check(layer).await.is_ok() }));
-    }
+    checked.check_soon(archive.layers.clone());
     let moved = Arc::new(AtomicU64::new(0));
     let (body, out) = body(meter, &moved);
     let (pieces, checked, found) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(&fault));
@@ -101,25 +119,46 @@ pub(super) async fn load(
     });
     let call = async {
         let mut answer = engine.post_body("/images/load?quiet=0", body).await?;
-        let mut lines = Lines::new(LINE_MAX);
+        let mut lines = Answer::new();
         while let Some(frame) = answer.frame().await {
             let frame = frame.map_err(|error| CallError::Transport(error.to_string()))?;
             moved.fetch_add(1, Ordering::Relaxed);
-            lines.push(frame.data_ref().map_or(&[][..], |data| data));
-            while let Some(line) = lines.next() {
-                said(&line.map_err(|TooLong| long_line())?)?;
-            }
+            lines.hear(frame.data_ref().map_or(&[][..], |data| data))?;
         }
-        said(&lines.rest())
+        lines.end()
     };
     let result = tokio::select! {
         result = call => result,
-        () = stuck(&moved) => Err(CallError::Deadline(SILENCE_MAX)),
+        error = stuck(&moved) => Err(error),
     };
     let fault: Option<Fault> = fault.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (fault, result) {
         (Some(fault), _) => Err(NotLoaded::Fault(fault)),
         (None, result) => result.map_err(NotLoaded::Call),
+    }
+}
+
+/// What an engine says of an archive, line by line.
+pub(super) struct Answer(Lines);
+
+impl Answer {
+    /// It has said nothing yet.
+    pub(super) fn new() -> Self {
+        Self(Lines::new(LINE_MAX))
+    }
+
+    /// Some bytes more.
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        self.0.push(bytes);
+        while let Some(line) = self.0.next() {
+            said(&line.map_err(|TooLong| long_line())?)?;
+        }
+        Ok(())
+    }
+
+    /// It says nothing more.
+    pub(super) fn end(self) -> Result<(), CallError> {
+        said(&self.0.rest())
     }
 }
 
@@ -141,7 +180,7 @@ fn long_line() -> CallError {
 }
 
 /// Ends once nothing has moved for too long.
-async fn stuck(moved: &AtomicU64) {
+pub(super) async fn stuck(moved: &AtomicU64) -> CallError {
     let (mut last, mut since) = (moved.load(Ordering::Relaxed), Duration::ZERO);
     while since < SILENCE_MAX {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -149,6 +188,7 @@ async fn stuck(moved: &AtomicU64) {
         since = if now == last { since + LOOK_EVERY } else { Duration::ZERO };
         last = now;
     }
+    CallError::Deadline(SILENCE_MAX)
 }
 
 /// A body, and what it is filled through.
@@ -188,11 +228,7 @@ async fn fill(
             Piece::Blob(blob) => {
                 let mut at = 0;
                 while at < blob.size() {
-                    let from = blob.clone();
-                    let read = tokio::task::spawn_blocking(move || from.read(at)).await;
-                    let bytes = read.unwrap_or_else(|error| {
-                        Err(Fault::Unreadable { what: "a layer".to_owned(), why: error.to_string() })
-                    })?;
+                    let bytes = read_blob(&blob, at).await?;
                     at += bytes.len() as u64;
                     if out.send(Ok(bytes)).await.is_err() {
                         return Ok(true);
@@ -214,8 +250,15 @@ async fn fill(
     Ok(true)
 }
 
+/// Some bytes of a layer, from there on.
+pub(super) async fn read_blob(blob: &Blob, at: u64) -> Result<Bytes, Fault> {
+    let from = blob.clone();
+    let read = tokio::task::spawn_blocking(move || from.read(at)).await;
+    read.unwrap_or_else(|error| Err(Fault::Unreadable { what: "a layer".to_owned(), why: error.to_string() }))
+}
+
 /// Waits for a gate. What it waits for may take long, and has a limit of its own: this one is not stuck meanwhile.
-async fn opened(mut gate: Gate, moved: &AtomicU64) -> bool {
+pub(super) async fn opened(mut gate: Gate, moved: &AtomicU64) -> bool {
     loop {
         tokio::select! {
             taken = gate.wait_for(Option::is_some) => return taken.is_ok_and(|taken| *taken == Some(true)),

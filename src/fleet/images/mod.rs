@@ -1,20 +1,26 @@
 //! Images on hosts: what engines have of them ([`look`](mod@look)), how one gets there without a registry
 //! ([`push`](mod@push)), and how one is removed.
 //!
-//! Everything goes over the connection that a host has anyway, in requests that its engine answers. Takes no decision:
-//! which image goes where, and which can go, is for `ops` to say.
+//! Everything goes over the connection that a host has anyway, in requests that its engine answers. Where hosts have agents,
+//! layers may [come](passed) from one of them to the [others](group). Takes no decision: which image goes where, who passes
+//! it on, and which can go, is for `ops` to say.
 
+mod group;
 mod load;
 mod look;
+mod passed;
 mod push;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use super::agents::Installed;
 use super::docker::client::{CallError, escaped, with_query};
 use super::error::HostError;
 use super::host::AskError;
@@ -23,10 +29,12 @@ use crate::image::load::Store;
 use crate::image::{Fault, Image};
 use crate::model::spec::Platform;
 use crate::model::{NodeName, Timestamp, Unreachable};
+use group::Member;
 
+pub use group::Group;
 pub use load::Meter;
 pub(in crate::fleet) use load::bytes_of;
-pub use push::{Need, NotPushed, Pushed};
+pub use push::{Need, NotPushed, PassedOn, Pushed};
 
 /// For the removal of an image, which may have many layers.
 const REMOVE_LIMIT: Duration = Duration::from_secs(300);
@@ -78,6 +86,7 @@ pub type Looks = BTreeMap<NodeName, Result<HostImages, Unreachable>>;
 pub struct Checked {
     image: Image,
     checks: Vec<OnceCell<Result<(), Fault>>>,
+    digests: Vec<OnceCell<Result<String, Fault>>>,
 }
 
 impl Checked {
@@ -85,13 +94,37 @@ impl Checked {
     #[must_use]
     pub fn new(image: Image) -> Self {
         let checks = image.layers.iter().map(|_| OnceCell::new()).collect();
-        Self { image, checks }
+        let digests = image.layers.iter().map(|_| OnceCell::new()).collect();
+        Self { image, checks, digests }
     }
 
     /// The image.
     #[must_use]
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// Layers are read soon, each in a task of its own.
+    fn check_soon(self: &Arc<Self>, layers: Range<usize>) {
+        for layer in layers {
+            let checked = Arc::clone(self);
+            drop(tokio::spawn(async move { checked.check(layer).await.is_ok() }));
+        }
+    }
+
+    /// `sha256:…` of a layer's bytes, as they are. One that nothing says it of is read for it, once.
+    async fn digest(&self, layer: usize) -> Result<String, Fault> {
+        let digest = || async {
+            let layer = self.image.layers[layer].clone();
+            if let Some(known) = layer.known_digest() {
+                return Ok(known.to_owned());
+            }
+            let read = tokio::task::spawn_blocking(move || layer.blob.digest()).await;
+            read.unwrap_or_else(|error| {
+                Err(Fault::Unreadable { what: "a layer".to_owned(), why: error.to_string() })
+            })
+        };
+        self.digests[layer].get_or_init(digest).await.clone()
     }
 
     /// Waits until a layer was read and is what it is said to be.
@@ -104,6 +137,24 @@ impl Checked {
             })
         };
         self.checks[layer].get_or_init(check).await.clone()
+    }
+}
+
+/// What an image is pushed with.
+pub(crate) struct Push<'a> {
+    pub names: &'a [String],
+    /// When it began, in seconds.
+    pub stamp: i64,
+    pub meter: &'a Arc<Meter>,
+    /// Hosts whose agents pass layers on to each other; it may have others than this one.
+    pub group: Option<&'a Arc<Group>>,
+    /// Hears why agents did not pass on what they should.
+    pub warn: &'a dyn Fn(&str),
+}
+
+impl fmt::Debug for Push<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Push").field("names", &self.names).field("group", &self.group).finish_non_exhaustive()
     }
 }
 
@@ -189,8 +240,7 @@ impl Fleet {
         push::need(&self.inner.known(node)?, images, names).await
     }
 
-    /// Brings a host what it [lacks](Self::image_need) of an image. `stamp` is the time in seconds. Only for this crate:
-    /// others do so through `ops::images`.
+    /// Brings a host what it [lacks](Self::image_need) of an image. Only for this crate: others do so through `ops::images`.
     ///
     /// # Errors
     ///
@@ -200,11 +250,21 @@ impl Fleet {
         node: &NodeName,
         image: &Arc<Checked>,
         need: &Need,
-        names: &[String],
-        stamp: i64,
-        meter: &Arc<Meter>,
+        push: &Push<'_>,
     ) -> Result<Pushed, NotPushed> {
-        push::Pusher { host: self.inner.known(node)?, image, names, stamp, meter }.push(need).await
+        let host = self.inner.known(node)?;
+        let member = push.group.and_then(|group| Member::of(group, node));
+        let pusher = push::Pusher { host, cluster: &self.inner.cluster, image, push };
+        pusher.push(need, member).await
+    }
+
+    /// Agents that the engine of a host has of this cluster, whether they run or not.
+    ///
+    /// # Errors
+    ///
+    /// The host is silent.
+    pub(crate) async fn agents_on(&self, node: &NodeName) -> Result<Vec<Installed>, HostError> {
+        agents::on(&self.inner.known(node)?, &self.inner.cluster).await
     }
 
     /// Removes an image by one of its names, or by its id if it has none. What is gone already counts as removed.

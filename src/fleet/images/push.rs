@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
-use super::load::{Gate, Meter, NotLoaded, load};
-use super::{Checked, HostImages, look};
-use crate::fleet::agents::asked;
+use super::group::{Member, Role};
+use super::load::{Gate, NotLoaded, load};
+use super::passed::Passing;
+use super::{Checked, HostImages, Push, look};
+use crate::fleet::agents::{asked, socket_on_host};
 use crate::fleet::docker::client::{CallError, DEFAULT_LIMIT, Reader, escaped, with_query};
 use crate::fleet::error::HostError;
 use crate::fleet::host::{AskError, Host, Up};
@@ -16,6 +18,7 @@ use crate::image::load::{Archive, Parcel, Store, part_of};
 use crate::image::{Fault, Image};
 use crate::model::image::ImageRef;
 use crate::model::spec::Platform;
+use crate::model::{ClusterName, NodeName};
 
 /// Archives on their way to a host at a time: one that is unpacked, and the next.
 const AT_ONCE: usize = 2;
@@ -58,12 +61,23 @@ pub struct Pushed {
     pub layers: usize,
     /// Bytes of these layers.
     pub layer_bytes: u64,
-    /// Bytes of all requests: archives have headers, and a part that was cut off was sent twice.
+    /// Bytes of all requests from here: archives have headers, and a part that was cut off was sent twice.
     pub sent: u64,
     /// What the engine calls the image.
     pub id: String,
     /// Parts that it went in, besides the image itself.
     pub parts: usize,
+    /// What another host's agent passed on of it.
+    pub passed_on: Option<PassedOn>,
+}
+
+/// Layers that did not come from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOn {
+    /// The host whose agent did it.
+    pub by: NodeName,
+    /// Bytes of them.
+    pub bytes: u64,
 }
 
 /// Why a host did not get an image.
@@ -161,6 +175,12 @@ async fn compare(
     Ok(Need { id, store, has, lacks: all - has, bytes, names, has_parts })
 }
 
+/// The same of a host that is sent what lies above that many layers, whether it has more or not.
+fn from_layer(image: &Image, need: &Need, has: usize) -> Need {
+    let bytes = image.layers[has..].iter().map(|layer| layer.blob.size()).sum();
+    Need { has, lacks: image.layers.len() - has, bytes, ..need.clone() }
+}
+
 fn refused(error: AskError) -> NotPushed {
     match error {
         AskError::Silent(error) => error.into(),
@@ -171,10 +191,9 @@ fn refused(error: AskError) -> NotPushed {
 /// Pushes one image to one host.
 pub(super) struct Pusher<'a> {
     pub host: Arc<Host>,
+    pub cluster: &'a ClusterName,
     pub image: &'a Arc<Checked>,
-    pub names: &'a [String],
-    pub stamp: i64,
-    pub meter: &'a Arc<Meter>,
+    pub push: &'a Push<'a>,
 }
 
 /// What came of one try.
@@ -184,26 +203,37 @@ enum Tried {
     Broken(CallError),
     /// What the host was thought to have is not there.
     NotThere,
+    /// Agents did not pass on what they should; why.
+    Lost(String),
 }
 
 impl Pusher<'_> {
-    /// Brings what is needed.
-    pub(super) async fn push(&self, need: &Need) -> Result<Pushed, NotPushed> {
+    /// Brings what is needed; by agents at first, if the host is a member of such a group.
+    pub(super) async fn push(&self, need: &Need, member: Option<Member>) -> Result<Pushed, NotPushed> {
         // What pulls wait for, this waits for: both keep the engine busy for long.
         let _host = self.host.pulls.acquire().await.expect("the semaphore is never closed");
         let (mut pushed, mut tries, mut trusts) = (Pushed::default(), 0, true);
         let (mut need, mut is_fresh, mut has_parts) = (need.clone(), false, false);
+        let mut member = member;
         loop {
             if !trusts {
                 let image = self.image.image();
                 need = Need { has: 0, lacks: image.layers.len(), bytes: image.bytes(), ..need };
             }
-            self.meter.set_total(self.meter.sent() + need.bytes);
+            if let Some(group) = self.push.group.filter(|_| member.is_some()) {
+                need = from_layer(self.image.image(), &need, group.has());
+            }
+            let meter = self.push.meter;
+            meter.set_total(meter.came() + need.bytes);
             let before = pushed.layers;
-            let tried = self.try_once(&need, &mut pushed).await?;
+            // Whatever comes of it: by agents there is one try, and the others wait for it no longer.
+            let with = member.take();
+            let tried = self.try_once(&need, &mut pushed, with.as_ref()).await?;
+            drop(with);
             has_parts |= need.has_parts || pushed.parts > 0;
             match tried {
                 Tried::Done => break,
+                Tried::Lost(why) => (self.push.warn)(&why),
                 // Perhaps it was there when it was asked for, and was removed since.
                 Tried::NotThere if !is_fresh => {}
                 Tried::NotThere if trusts => trusts = false,
@@ -217,11 +247,14 @@ impl Pusher<'_> {
                     }
                 }
             }
-            need = self::need(&self.host, std::slice::from_ref(self.image), self.names).await?.1;
+            need = self::need(&self.host, std::slice::from_ref(self.image), self.push.names).await?.1;
             is_fresh = true;
         }
         pushed.id = need.id;
-        pushed.sent = self.meter.sent();
+        pushed.sent = self.push.meter.sent();
+        let bytes = self.push.meter.passed();
+        let by = self.push.group.map(|group| group.relay().clone()).filter(|_| bytes > 0);
+        pushed.passed_on = by.map(|by| PassedOn { by, bytes });
         if has_parts {
             self.tidy().await;
         }
@@ -237,21 +270,27 @@ impl Pusher<'_> {
     }
 
     /// Sends the archives: while the engine unpacks one, the next is on its way, and its end waits for that.
-    async fn try_once(&self, need: &Need, pushed: &mut Pushed) -> Result<Tried, NotPushed> {
+    async fn try_once(
+        &self,
+        need: &Need,
+        pushed: &mut Pushed,
+        member: Option<&Member>,
+    ) -> Result<Tried, NotPushed> {
         if need.is_nothing() {
             return Ok(Tried::Done);
         }
         let image = self.image.image();
         let parcel = parcel(self.image, need.store).await?;
-        let archives = parcel.archives(image, self.names, need.has, self.stamp)?;
+        let archives = parcel.archives(image, self.push.names, need.has, self.push.stamp)?;
         let mut before = None;
         let loads: Vec<_> = archives
             .iter()
-            .map(|archive| {
+            .enumerate()
+            .map(|(at, archive)| {
                 let (done, next) = watch::channel(None);
                 let gate = before.replace(next);
                 async move {
-                    let loaded = self.load(archive, gate).await;
+                    let loaded = self.load(archive, gate, member.map(|member| (member, at))).await;
                     done.send_replace(Some(loaded.is_ok()));
                     loaded
                 }
@@ -264,6 +303,7 @@ impl Pusher<'_> {
                 Ok(()) => {}
                 Err(NotLoaded::Fault(fault)) => return Err(fault.into()),
                 Err(NotLoaded::Silent(error)) => return Err(error.into()),
+                Err(NotLoaded::Lost(why)) => return Ok(Tried::Lost(why)),
                 Err(NotLoaded::Call(error)) if error.is_silence() => return Ok(Tried::Broken(error)),
                 Err(NotLoaded::Call(error)) if need.has > 0 && is_missing(&error) => {
                     return Ok(Tried::NotThere);
@@ -274,7 +314,7 @@ impl Pusher<'_> {
             pushed.layer_bytes += archive.layer_bytes(image);
             pushed.parts += usize::from(archive.part.is_some());
             // Which blobs an engine has is known only by what it says of an image that names them.
-            let name = archive.part.as_ref().or(self.names.first());
+            let name = archive.part.as_ref().or(self.push.names.first());
             if at == 0
                 && need.has > 0
                 && need.store == Store::Containerd
@@ -287,12 +327,24 @@ impl Pusher<'_> {
         self.verify(&need.id).await.map(|()| Tried::Done)
     }
 
-    async fn load(&self, archive: &Archive, gate: Option<Gate>) -> Result<(), NotLoaded> {
+    async fn load(
+        &self,
+        archive: &Archive,
+        gate: Option<Gate>,
+        member: Option<(&Member, usize)>,
+    ) -> Result<(), NotLoaded> {
+        match member {
+            Some((member, at)) => self.load_by_agents(archive, gate, member, at).await,
+            None => self.load_from_here(archive, gate).await,
+        }
+    }
+
+    async fn load_from_here(&self, archive: &Archive, gate: Option<Gate>) -> Result<(), NotLoaded> {
         // In the order of the archives: none waits for a turn that the next one has.
         let _fleet = self.host.turns().action(true).await;
         let up = self.host.up_or_revived().await.map_err(NotLoaded::Silent)?;
         let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
-        let loaded = load(&up.engine, archive, self.image, self.meter, gate).await;
+        let loaded = load(&up.engine, archive, self.image, self.push.meter, gate).await;
         if let Err(NotLoaded::Call(error)) = &loaded
             && error.is_silence()
         {
@@ -301,9 +353,33 @@ impl Pusher<'_> {
         loaded
     }
 
+    /// Takes no turn of the fleet: a host that is passed layers on has almost nothing over the link from here, and waits for
+    /// others, which must not wait for its turn.
+    async fn load_by_agents(
+        &self,
+        archive: &Archive,
+        gate: Option<Gate>,
+        member: &Member,
+        at: usize,
+    ) -> Result<(), NotLoaded> {
+        let up = self.host.up_or_revived().await.map_err(NotLoaded::Silent)?;
+        let stream = up.turns.acquire().await.expect("the semaphore is never closed");
+        let socket = socket_on_host(self.cluster, self.host.socket(), member.mark());
+        let passing = Passing { member, up: &up, socket, meter: self.push.meter };
+        let role = member.come(at).await;
+        if role == Role::Alone && member.is_relay() {
+            // There is none to pass anything on to.
+            drop(stream);
+            return self.load_from_here(archive, gate).await;
+        }
+        let loaded = passing.load(at, role, archive, self.image, gate).await;
+        drop(stream);
+        loaded
+    }
+
     /// Whether the engine has the image under every name, and calls it what it is.
     async fn verify(&self, id: &str) -> Result<(), NotPushed> {
-        for name in self.names {
+        for name in self.push.names {
             let found = self.ask(|up| async move { look::inspect(&up.engine.reader, name).await }).await?;
             let found = found.map_or_else(|| "nothing".to_owned(), |image| image.id);
             if found != id {
@@ -329,7 +405,7 @@ impl Pusher<'_> {
         let names = has.images.into_iter().flat_map(|image| image.names);
         let is_done_with = |name: &String| {
             part_of(name, Some(self.image.image()))
-                .is_some_and(|(is_ours, stamp)| is_ours || stamp + PART_AGE_MAX < self.stamp)
+                .is_some_and(|(is_ours, stamp)| is_ours || stamp + PART_AGE_MAX < self.push.stamp)
         };
         Ok(names.filter(is_done_with).collect())
     }

@@ -30,8 +30,8 @@ use crate::agent::client::{self, AskError};
 use crate::agent::join::Standing;
 use crate::agent::wire::{Answer, Hello, Keeping, Request, Status};
 use crate::engine::{Clock, Writing};
-use crate::fleet::Fleet;
 use crate::fleet::agents::{HostAgents, Installed};
+use crate::fleet::{Fleet, HostError};
 use crate::model::{NodeName, Unreachable};
 
 /// For an agent to say who it is, the way to it included.
@@ -101,8 +101,23 @@ pub async fn look(fleet: &Fleet, clock: Clock, nodes: Option<&BTreeSet<NodeName>
     join_all(asked).await.into_iter().collect()
 }
 
+/// The agents of one host, and what they say, without anything else of that host.
+///
+/// # Errors
+///
+/// The host is silent.
+pub async fn on_host(fleet: &Fleet, node: &NodeName) -> Result<Vec<Agent>, HostError> {
+    let installed = fleet.agents_on(node).await?;
+    Ok(words(fleet, node, &installed).await)
+}
+
 async fn with_words(fleet: &Fleet, node: &NodeName, host: HostAgents) -> OnHost {
-    let asked = host.agents.iter().map(|installed| async {
+    let agents = words(fleet, node, &host.agents).await;
+    OnHost { host, agents }
+}
+
+async fn words(fleet: &Fleet, node: &NodeName, installed: &[Installed]) -> Vec<Agent> {
+    let asked = installed.iter().map(|installed| async {
         let seen = if installed.is_on { seen(fleet, node, installed).await } else { Seen::Off };
         let status = match &seen {
             Seen::Up(hello) if hello.knows_secrets() => status(fleet, node, installed).await,
@@ -112,8 +127,7 @@ async fn with_words(fleet: &Fleet, node: &NodeName, host: HostAgents) -> OnHost 
             status.map(|status| (status.secrets, status.standing.map(|one| *one))).unwrap_or_default();
         Agent { installed: installed.clone(), seen, secrets, standing }
     });
-    let agents = join_all(asked).await;
-    OnHost { host, agents }
+    join_all(asked).await
 }
 
 async fn seen(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Seen {

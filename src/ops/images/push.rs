@@ -9,8 +9,9 @@ use futures_util::future::join_all;
 
 use super::listed::normal;
 use super::source::AtHand;
+use super::ways::{Lacking, groups};
 use crate::engine::Writing;
-use crate::fleet::images::{Checked, Meter, Need, NotPushed, Pushed};
+use crate::fleet::images::{Checked, Meter, Need, NotPushed, Push, Pushed};
 use crate::fleet::{Fleet, HostError};
 use crate::image::Fault;
 use crate::image::load::Store;
@@ -190,11 +191,13 @@ pub struct Hands<'a> {
     pub fleet: &'a Fleet,
     pub actor: &'a Actor,
     pub writing: &'a Writing,
+    /// Agents may be asked to pass layers on.
+    pub asks_agents: bool,
 }
 
 /// Brings the hosts of a plan what they lack, all at once. `far` hears every second of each host how far it has come,
-/// and `done` of each when it has ended. A host that has the image already is not asked again, and where all have it
-/// nothing is written down.
+/// and `done` of each when it has ended; `warn` hears why a host was not passed on what it should have been. A host that has the
+/// image already is not asked again, and where all have it nothing is written down.
 ///
 /// # Errors
 ///
@@ -204,9 +207,10 @@ pub async fn carry_out(
     plan: &Plan,
     far: impl Fn(&BTreeMap<NodeName, Arc<Meter>>),
     done: impl Fn(&NodeName, &Result<Pushed, NotPushed>),
+    warn: impl Fn(&NodeName, &str),
     unended: impl FnOnce(Unended),
 ) -> Result<Results, LedgerError> {
-    let lacking: Vec<(&NodeName, &Arc<Checked>, &Need)> = plan.lacking().collect();
+    let lacking: Lacking<'_> = plan.lacking().collect();
     let mut results = Results::new();
     if lacking.is_empty() {
         return Ok(results);
@@ -215,9 +219,12 @@ pub async fn carry_out(
     let meters: BTreeMap<NodeName, Arc<Meter>> =
         lacking.iter().map(|(node, ..)| ((*node).clone(), Arc::default())).collect();
     let work = async {
+        let groups = if hands.asks_agents { groups(hands.fleet, &lacking).await } else { Vec::new() };
         let each = lacking.iter().map(async |(node, image, need)| {
-            let meter = &meters[*node];
-            let pushed = hands.fleet.push_image(node, image, need, &plan.names, stamp, meter).await;
+            let group = groups.iter().find(|group| group.has_member(node));
+            let (names, meter) = (plan.names.as_slice(), &meters[*node]);
+            let push = Push { names, stamp, meter, group, warn: &|why| warn(node, why) };
+            let pushed = hands.fleet.push_image(node, image, need, &push).await;
             done(node, &pushed);
             ((*node).clone(), pushed)
         });
