@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::ground::{Ground, Run};
 
-const CONTAINERD: &str = r#"daemon HOST {"features":{"containerd-snapshotter":true}}"#;
-const MB: usize = 1 << 20;
+pub const CONTAINERD: &str = r#"daemon HOST {"features":{"containerd-snapshotter":true}}"#;
+pub const MB: usize = 1 << 20;
 
 fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -41,7 +41,7 @@ fn layer(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 /// An archive with these layers, as `docker save` of older engines writes it.
-fn archive(tag: &str, layers: &[Vec<u8>]) -> Vec<u8> {
+pub fn archive(tag: &str, layers: &[Vec<u8>]) -> Vec<u8> {
     let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(layer))).collect();
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let config = json!({
@@ -66,18 +66,18 @@ fn archive(tag: &str, layers: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// So many layers of so many bytes.
-fn layers(seed: u64, count: u64, bytes: usize) -> Vec<Vec<u8>> {
+pub fn layers(seed: u64, count: u64, bytes: usize) -> Vec<Vec<u8>> {
     (0..count).map(|at| layer(&format!("file-{at}"), &noise(seed + at, bytes))).collect()
 }
 
-fn written(ground: &Ground, name: &str, bytes: &[u8]) -> PathBuf {
+pub fn written(ground: &Ground, name: &str, bytes: &[u8]) -> PathBuf {
     let path = ground.path().join(name);
     std::fs::write(&path, bytes).expect("a file of the test");
     path
 }
 
 /// What the command says of one host at its end.
-fn host<'l>(lines: &'l [Value], node: &str) -> &'l Value {
+pub fn host<'l>(lines: &'l [Value], node: &str) -> &'l Value {
     let hosts = lines[0]["hosts"].as_array().expect("hosts");
     hosts.iter().find(|host| host["node"] == node).expect("the host")
 }
@@ -88,7 +88,7 @@ fn push(ground: &Ground, what: &str) -> Vec<Value> {
 }
 
 /// Layers of parts are named by the image once it is there.
-fn assert_no_parts(ground: &Ground, hosts: &[&str]) {
+pub fn assert_no_parts(ground: &Ground, hosts: &[&str]) {
     for host in hosts {
         let all = ground.docker(host, &["image", "ls", "-a", "--format", "{{.Repository}}:{{.Tag}}"]);
         assert!(!all.contains("stackctl.invalid"), "{host}: {all}");
@@ -111,7 +111,7 @@ fn with_stores() -> Option<Ground> {
 }
 
 /// Also what is there of an image must be whole: an engine can save it.
-fn assert_whole(ground: &Ground, host: &str, image: &str, layers: &[Vec<u8>]) {
+pub fn assert_whole(ground: &Ground, host: &str, image: &str, layers: &[Vec<u8>]) {
     let saved = ground.try_docker(host, &["save", image]);
     assert!(saved.status.success(), "{host}: {}", String::from_utf8_lossy(&saved.stderr));
     let least: usize = layers.iter().map(Vec::len).sum();

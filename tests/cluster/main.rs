@@ -21,6 +21,7 @@ mod hook;
 mod images;
 mod in_place;
 mod killed;
+mod layers;
 mod ledger;
 mod lives;
 mod load;
