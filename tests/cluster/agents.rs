@@ -90,10 +90,15 @@ impl World {
     }
 }
 
-/// The program as one of another version.
-fn of_version(binary: &Path, to: &Path, version: &str) {
-    let own = env!("CARGO_PKG_VERSION");
-    assert_eq!(own.len(), version.len());
+/// A version before any that there is, in as many signs as this one has.
+fn old_version() -> String {
+    let signs = env!("CARGO_PKG_VERSION").len() - "0.0.".len();
+    format!("0.0.{}", "1".repeat(signs))
+}
+
+/// The program as one of that version.
+fn of_old_version(binary: &Path, to: &Path) {
+    let (own, version) = (env!("CARGO_PKG_VERSION"), old_version());
     let mut bytes = std::fs::read(binary).expect("the program");
     let mark = format!("stackctl-agent-program <{own}>");
     let at = bytes.windows(mark.len()).position(|part| part == mark.as_bytes()).expect("its mark");
@@ -151,13 +156,13 @@ fn an_agent_comes_back_whatever_kills_it() {
 fn one_version_takes_over_from_another_while_it_answers() {
     let Some(mut world) = World::new() else { return };
     let new = std::mem::replace(&mut world.binary, world.ground.path().join("old"));
-    of_version(&new, &world.binary, "0.0.1");
+    of_old_version(&new, &world.binary);
     world.run("agent install h1 h2").ends(0);
     let versions = |world: &World| -> Vec<String> {
         let up = world.agents().into_iter().filter(|(_, status, _)| status == "up");
         up.map(|(node, _, version)| format!("{node} {version}")).collect()
     };
-    assert_eq!(versions(&world), ["h1 0.0.1", "h2 0.0.1"]);
+    assert_eq!(versions(&world), ["h1", "h2"].map(|host| format!("{host} {}", old_version())));
     let old = std::mem::replace(&mut world.binary, new);
 
     // At every moment there is one that answers on each host.
@@ -177,7 +182,7 @@ fn one_version_takes_over_from_another_while_it_answers() {
         let run = world.run("agent install h1 h2");
         // Before anything is said of it: the other thread has no other end.
         is_over.store(true, Ordering::SeqCst);
-        run.ends(0).says(&["agent 0.0.1 ->", "2 hosts done."]);
+        run.ends(0).says(&[&format!("agent {} ->", old_version()), "2 hosts done."]);
         watch.join().expect("an agent at every moment")
     });
     assert!(looks > 1, "{looks} looks");
@@ -185,7 +190,8 @@ fn one_version_takes_over_from_another_while_it_answers() {
     assert_eq!(versions(&world), [format!("h1 {own}"), format!("h2 {own}")]);
     // The earlier one does not go back behind it.
     let new = std::mem::replace(&mut world.binary, old);
-    world.run("agent install h1 h2").ends(0).says(&["which is later than this stackctl (0.0.1)"]);
+    let later = format!("which is later than this stackctl ({})", old_version());
+    world.run("agent install h1 h2").ends(0).says(&[&later]);
     world.binary = new;
     world.run("agent rm --yes").ends(0);
 }
@@ -395,7 +401,7 @@ fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
     let hosts = ["h1", "h2"];
     let before = hosts.map(|host| world.remains(host));
     let new = std::mem::replace(&mut world.binary, world.ground.path().join("old"));
-    of_version(&new, &world.binary, "0.0.1");
+    of_old_version(&new, &world.binary);
     world.run("agent install h1 h2").ends(0).says(&[
         "with CAP_SYS_ADMIN and mounts that the host sees and the host's network",
         "at TCP port 4795",
@@ -441,7 +447,7 @@ fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
         world.ground.playground(&format!("dockerd {host} restart"));
         world.is_read(host, &value, "after a restart of dockerd");
         world.is_back(host);
-        world.run(&format!("agent install {host}")).ends(0).says(&["agent 0.0.1 ->", "1 host done."]);
+        world.run(&format!("agent install {host}")).ends(0).says(&[&format!("agent {} ->", old_version()), "1 host done."]);
         world.is_read(host, &value, "after an upgrade of the agent");
         assert_eq!(client.tasks(host), ["t1", "t2"], "{host}");
         let found = world.ground.on_host(

@@ -3,7 +3,7 @@
 //! through that one, so that all change at once: when it is renamed.
 //!
 //! A set is whole when its list stands beside the folder. What has a lower number than the set that holds is what was there
-//! before, and stays until the change is known to be good; a higher one was cut off, and goes.
+//! before, and stays until the change is known to be good; a higher one was cut off or taken back, and goes.
 
 use std::fs::Permissions;
 use std::io;
@@ -113,11 +113,10 @@ impl Sets<'_> {
         std::fs::rename(new, folder.join(NOW))
     }
 
-    /// Has the set hold again that held before, and removes the one after it; nothing where there is none before.
+    /// Has the set hold again that held before; nothing where there is none before. The one after it is still being read by
+    /// who has come into its folder, and goes when files are tidied up, or with the next one of its number.
     pub fn back(self) -> io::Result<()> {
-        let Some(former) = self.former() else { return Ok(()) };
-        self.hold(former)?;
-        self.keep_only(&[former])
+        self.former().map_or(Ok(()), |former| self.hold(former))
     }
 
     /// Removes all sets but these.

@@ -83,6 +83,10 @@ impl Store {
         });
         written.inspect_err(|_| drop(remove(&new)))?;
         move_over(&new, &folder, &old)?;
+        let sets = Sets(&folder);
+        if let Some(set) = sets.now() {
+            touch(&sets.aged(set), now)?;
+        }
         Ok(touch(&folder, now)?)
     }
 
@@ -536,6 +540,10 @@ mod tests {
         assert_eq!((read(), mounted.join("..1").exists()), ("z y elsewhere".into(), true));
         store.back("t1").unwrap();
         store.back("t1").unwrap();
+        assert_eq!((read(), mounted.join("..2/0").exists()), ("x y elsewhere".into(), true), "it may be read");
+        store.tidy(NOW, AGE, |_| true).unwrap();
+        assert!(mounted.join("..2").exists(), "and soon still");
+        store.tidy(Timestamp(NOW.0 + 87_000_000), AGE, |_| true).unwrap();
         assert_eq!((read(), mounted.join("..2").exists()), ("x y elsewhere".into(), false));
         // A value that is there need not come again; one that is not is missed, and nothing is changed.
         let bare = |put: SecretsPut| SecretsPut {

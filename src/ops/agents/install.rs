@@ -1,12 +1,14 @@
-//! Brings hosts their agents, one host after the other. The new one has answered before the old one is ended.
+//! Brings hosts their agents: first ones side by side, and then new ones for old, one host after the other. The new one has
+//! answered before the old one is ended.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
 use super::lock::{NotLocked, alone};
-use super::plan::{Plan, Planned, Step, change, is_of, next};
+use super::plan::{Change, Plan, Planned, Step, change, is_of, next};
 use super::{Hands, greeted, look};
 use crate::agent::program::Program;
 use crate::agent::wire::Hello;
@@ -22,6 +24,8 @@ use crate::ops::log::{NewEntry, Unended, logged};
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Between two attempts to greet it.
 const GREET_PAUSE: Duration = Duration::from_millis(100);
+/// Hosts that get their first agent at a time.
+const AT_ONCE: usize = 8;
 /// Steps of one host. More would be a host on which nothing that is done stays done.
 const STEPS_MAX: usize = 32;
 
@@ -119,11 +123,19 @@ async fn install_alone(
     };
     let mut failed = Vec::new();
     let work = async {
-        for (node, planned) in plan.changes().filter(|(node, planned)| !is_done(node, planned)) {
+        let missing = plan.changes().filter(|(node, planned)| !is_done(node, planned));
+        let one = async |(node, planned): (&NodeName, &Planned)| {
             let tell = |what| happened(node, what);
-            if let Err(why) = install_on(hands.fleet, node, planned, tell).await {
-                failed.push((node.clone(), why));
-            }
+            let done = install_on(hands.fleet, node, planned, tell).await;
+            done.err().map(|why| (node.clone(), why))
+        };
+        // A host without one has nothing to lose. Where one takes over, no more than one host at a time is without.
+        let (first, others): (Vec<_>, Vec<_>) =
+            missing.partition(|(_, planned)| planned.change == Change::Install);
+        let first: Vec<_> = stream::iter(first.into_iter().map(one)).buffered(AT_ONCE).collect().await;
+        failed.extend(first.into_iter().flatten());
+        for other in others {
+            failed.extend(one(other).await);
         }
         result(&failed, all)
     };
