@@ -2,7 +2,6 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
-use super::cipher::BEGIN;
 
 /// By what a value is known to be encrypted.
 #[derive(Debug)]
@@ -90,8 +89,8 @@ impl Path {
     pub fn shown(&self) -> String {
         const SHOWN_MAX: usize = 120;
         let names = self.joined.strip_suffix(':').unwrap_or(&self.joined);
-        // A value can become a part of a name where a file is damaged.
-        let begin = names.split(BEGIN).next().unwrap_or_default();
+        // A value can become a part of a name where a file is damaged, and be damaged itself.
+        let begin = names.split("ENC[").next().unwrap_or_default();
         let mut shown: String = begin.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
         if begin.len() < names.len() || begin.chars().nth(SHOWN_MAX).is_some() {
             shown.push('…');
@@ -138,6 +137,9 @@ mod tests {
         path.pop();
         path.push("d-ENC[AES256_GCM,data:x,", &Rule::Looks);
         assert_eq!(path.shown(), "a:b:c:d-…");
+        path.pop();
+        path.push("d-ENC[AES256_GCM,data,data:x,", &Rule::Looks);
+        assert_eq!(path.shown(), "a:b:c:d-…", "damaged at its beginning");
         path.pop();
         path.push(&"x".repeat(1000), &Rule::Looks);
         assert!(path.shown().chars().count() < 150);
