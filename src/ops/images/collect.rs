@@ -25,26 +25,40 @@ fn used(disk: &Disk) -> u8 {
     u8::try_from(used / u128::from(disk.bytes.max(1))).unwrap_or(100)
 }
 
+/// What one look at the disks came to.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// What became of the images that nothing needs.
+    pub pruned: Pruned,
+    /// Whether every host could be looked at, and all went that was to go.
+    pub is_whole: bool,
+}
+
 /// Looks at the disks of all hosts, and removes what nothing needs on those that are nearly full. Hosts whose disk cannot be
 /// looked at are left alone. What another process works on is left for the next time.
 ///
 /// # Errors
 ///
 /// What releases need is not known, or the ledger cannot be written.
-pub async fn collect(cluster: &Cluster, percent: u8) -> Result<Option<Pruned>, NotPruned> {
+pub async fn collect(cluster: &Cluster, percent: u8) -> Result<Collected, NotPruned> {
     let clock = cluster.clock;
-    let full = nearly_full(&cluster.fleet.checkups(|| clock.now()).await, percent);
+    let checkups = cluster.fleet.checkups(|| clock.now()).await;
+    let is_seen = checkups.values().all(Result::is_ok);
+    let full = nearly_full(&checkups, percent);
     if full.is_empty() {
-        return Ok(None);
+        return Ok(Collected { pruned: Pruned::default(), is_whole: is_seen });
     }
     let choice = Choice { keep: KEPT, all: false };
     let mut looks = cluster.fleet.images(|| clock.now()).await;
     looks.retain(|node, _| full.contains(node));
+    let is_seen = is_seen && looks.values().all(Result::is_ok);
     let wanted = unneeded(&looks, &Needed::read(cluster, KEPT, clock.now()).await?, choice, clock.now());
     if wanted.is_empty() {
-        return Ok(None);
+        return Ok(Collected { pruned: Pruned::default(), is_whole: is_seen });
     }
-    prune(cluster, &wanted, choice, 0, |_| (), |_| ()).await.map(Some)
+    let pruned = prune(cluster, &wanted, choice, 0, |_| (), |_| ()).await?;
+    let is_whole = is_seen && pruned.failed.is_empty() && pruned.left.is_empty();
+    Ok(Collected { pruned, is_whole })
 }
 
 #[cfg(test)]
