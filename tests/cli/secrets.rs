@@ -300,9 +300,18 @@ fn what_was_pruned_everywhere_is_missed_and_comes_back_from_the_copy_that_manage
     let before = inspected(&cluster, "password");
 
     prune(&cluster);
-    for command in
-        ["key init", "secret create other value.txt", "secret ls", "deploy --yes shop", "diff shop"]
-    {
+    for command in [
+        "key init",
+        "secret create other value.txt",
+        "secret ls",
+        "deploy --yes shop",
+        "diff shop",
+        "scale shop_web=2",
+        "restart shop_web",
+        "undo",
+        "undo shop",
+        "image prune --all --yes",
+    ] {
         let refused = cluster.run(command);
         assert_ne!(refused.status, 0, "{command}: {}", refused.show());
         let text = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");

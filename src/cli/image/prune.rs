@@ -66,6 +66,7 @@ impl From<NotKnown> for Failure {
     fn from(error: NotKnown) -> Self {
         match error {
             NotKnown::Ledger(error) => error.into(),
+            NotKnown::Lost(error) => (*error).into(),
             undecided @ NotKnown::Undecided { .. } => Self::refused(NeedsUnknown(undecided)),
         }
     }

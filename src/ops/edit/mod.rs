@@ -21,6 +21,7 @@ use self::service::{bounded, force, service_of, set_replicas};
 use super::cluster::{Cluster, drifted};
 use super::order::{Job, Order};
 use super::release::{Draft, Edit};
+use super::vault::refuse_all_lost;
 use super::{Error, Progress};
 use crate::ledger::release::History;
 use crate::ledger::{Current, NoCurrent, put_back};
@@ -194,7 +195,7 @@ pub async fn prepare<E: From<Error>>(
     if how.dry_run {
         let (mut observed, remembered) = tokio::join!(cluster.observe(), cluster.remembered_for_sure(stack));
         let history = remembered?.history;
-        let spec = (small.edit)(&history)?;
+        let spec = edited(cluster, &small, &history).await?;
         cluster.ask_memory(&mut observed, &spec).await;
         return Ok(Ready { small, observed, spec, order: None, history });
     }
@@ -207,10 +208,18 @@ pub async fn prepare<E: From<Error>>(
         (observed, order) = (again, fresh?);
     }
     let history = order.history().clone();
-    let spec = (small.edit)(&history)?;
+    let spec = edited(cluster, &small, &history).await?;
     cluster.ask_memory(&mut observed, &spec).await;
     let order = Some(order.edited_by(Arc::clone(&small.edit)));
     Ok(Ready { small, observed, spec, order, history })
+}
+
+/// Where nothing is remembered, it may have been lost.
+async fn edited(cluster: &Cluster, small: &SmallRelease, history: &History) -> Result<StackSpec, Error> {
+    if history.releases.is_empty() {
+        refuse_all_lost(&cluster.ledger).await?;
+    }
+    (small.edit)(history)
 }
 
 impl<E: From<Error>> Ready<E> {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::listed::normal;
 use super::push::pushed;
-use crate::ledger::LedgerError;
-use crate::ledger::operation;
 use crate::ledger::release::History;
+use crate::ledger::{LedgerError, operation};
 use crate::model::{StackName, StackSpec, Timestamp};
 use crate::ops::cluster::Cluster;
+use crate::ops::vault::{VaultError, refuse_all_lost};
 
 /// The newest releases of each stack whose images stay.
 pub const KEPT: usize = 3;
@@ -33,6 +33,9 @@ pub enum NotKnown {
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// All releases are gone, and what they needed is not known; or the ledger cannot be read.
+    #[error(transparent)]
+    Lost(#[from] Box<VaultError>),
     /// A release may be among those that need theirs, and what it says is not known.
     #[error("release {number} of stack {stack} cannot be made out: images that it needs might be removed")]
     Undecided {
@@ -50,6 +53,7 @@ impl Needed {
     ///
     /// It is not known.
     pub async fn read(cluster: &Cluster, keep: usize, now: Timestamp) -> Result<Self, NotKnown> {
+        refuse_all_lost(&cluster.ledger).await.map_err(Box::new)?;
         let mut needed = Self::default();
         for stack in cluster.ledger.stacks().await? {
             let history = cluster.remembered(&stack).await?.history;

@@ -16,6 +16,7 @@ use super::cluster::Cluster;
 use super::node::{back, drain};
 use super::order::{Choosing, Job, Order};
 use super::release::{Draft, Edit};
+use super::vault::refuse_all_lost;
 use super::{Error, Progress};
 use crate::engine::node_records;
 use crate::engine::operations::{Id, Operation, State, Touch, What, declared_before, operations, touched};
@@ -75,19 +76,32 @@ pub async fn find(
 ) -> Result<Found, Error> {
     settle(cluster, choosing.is_dry).await?;
     let found = match target {
-        None => newest_of_all(cluster, choosing).await?,
-        Some(target) => {
-            let stack = target.stack();
-            if let Some(stack) = stack {
-                choosing.remembered(cluster, stack).await?;
-            }
-            Found::of(Some(target), operations(&cluster.ledger, stack, cluster.me.is_gone).await?)?
+        None => newest_of_all(cluster, choosing).await,
+        Some(target) => newest_of(cluster, target, choosing).await,
+    };
+    let found = match found {
+        Err(error @ Error::NotUndone(NotUndone::Nothing { .. } | NotUndone::NoOperation(_))) => {
+            refuse_all_lost(&cluster.ledger).await?;
+            return Err(error);
         }
+        found => found?,
     };
     if !choosing.is_dry {
         settle_values(cluster, &found.one).await?;
     }
     Ok(found)
+}
+
+async fn newest_of(
+    cluster: &Cluster,
+    target: &Target,
+    choosing: &Choosing<'_, impl Progress<Planned>>,
+) -> Result<Found, Error> {
+    let stack = target.stack();
+    if let Some(stack) = stack {
+        choosing.remembered(cluster, stack).await?;
+    }
+    Ok(Found::of(Some(target), operations(&cluster.ledger, stack, cluster.me.is_gone).await?)?)
 }
 
 /// The newest operation of all stacks and of the cluster. What is not decided of its own stack is settled, and then it may be

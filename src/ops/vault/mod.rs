@@ -456,6 +456,15 @@ async fn refuse_lost<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> R
     }
 }
 
+/// Refuses what begins with records that are not there, if managers keep a copy of the cluster's: they were lost.
+///
+/// # Errors
+///
+/// They were, or the ledger cannot be read.
+pub async fn refuse_all_lost<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<(), VaultError> {
+    spare::lost(ledger).await?.map_or(Ok(()), |spare| Err(Lost::of(spare).into()))
+}
+
 /// What a change is made under.
 struct Work<'a, R> {
     ledger: &'a Arc<Ledger<R>>,
@@ -510,9 +519,7 @@ where
     R: WriteRegisters + Send + Sync + 'static,
 {
     // Whatever it is about to change: all of it was lost together.
-    if let Some(spare) = spare::lost(ledger).await? {
-        return Err(Lost::of(spare).into());
-    }
+    refuse_all_lost(ledger).await?;
     let holder = actor.me.holder("vault", verb);
     let wanted = Wanted { stream: vault_stream(), holder, terms: Terms::STACK, patience_ms: PATIENCE_MS };
     take(ledger, actor.clock, wanted, actor.me.is_gone, |_| ()).await.map_err(|why| match why {
