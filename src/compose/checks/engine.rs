@@ -110,29 +110,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     if let Some(signal) = service.stop_signal.as_ref().filter(|signal| !signal.is_empty()) {
         self::signal(scene, signal);
     }
-    if let Some(signal) = service.on_config.as_ref().filter(|signal| !signal.is_empty()) {
-        self::signal(scene, signal);
-        let name = signal.to_ascii_uppercase();
-        if ["KILL", "STOP", "9", "19"].contains(&name.strip_prefix("SIG").unwrap_or(&name)) {
-            scene.sink.push(
-                Diagnostic::error(
-                    "bad_signal",
-                    format!("no process of service `{}` can act on this signal", service.key.value),
-                )
-                .at(signal.span, "the kernel does, and the process does not see it")
-                .help("name the one on which it reads its files again, such as SIGHUP"),
-            );
-        }
-        if service.configs.is_empty() && service.secrets.is_empty() {
-            scene.sink.push(
-                Diagnostic::note(
-                    "idle_setting",
-                    format!("`on_config` of service `{}` has no effect", service.key.value),
-                )
-                .at(signal.span, "the service has no configs and no secrets"),
-            );
-        }
-    }
+    on_config(scene, service);
     // Docker's client drops one that is none.
     for address in service.dns.iter().filter(|address| address.parse::<IpAddr>().is_err()) {
         scene.sink.push(
@@ -164,6 +142,34 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
             .at(address.span, "not six pairs of hexadecimal digits")
             .help("the form is `02:42:ac:11:00:02`"),
         );
+    }
+}
+
+/// What `x-stackctl: {on_config}` says.
+fn on_config(scene: &Scene<'_>, service: &Service) {
+    let Some(signal) = &service.on_config else { return };
+    let of_no_effect = |why: &str| {
+        let what = format!("`on_config` of service `{}` has no effect", service.key.value);
+        scene.sink.push(Diagnostic::note("idle_setting", what).at(signal.span, why));
+    };
+    // As with a variable that is not set: no signal, so tasks are replaced.
+    if signal.is_empty() {
+        return of_no_effect("it names no signal: tasks are replaced when their configs and secrets change");
+    }
+    self::signal(scene, signal);
+    let name = signal.to_ascii_uppercase();
+    if ["KILL", "STOP", "9", "19"].contains(&name.strip_prefix("SIG").unwrap_or(&name)) {
+        scene.sink.push(
+            Diagnostic::error(
+                "bad_signal",
+                format!("no process of service `{}` can act on this signal", service.key.value),
+            )
+            .at(signal.span, "the kernel does, and the process does not see it")
+            .help("name the one on which it reads its files again, such as SIGHUP"),
+        );
+    }
+    if service.configs.is_empty() && service.secrets.is_empty() {
+        of_no_effect("the service has no configs and no secrets");
     }
 }
 
