@@ -163,7 +163,9 @@ fn plans_that_are_no_good_are_refused() {
     let text = kept(&hosts);
     let file = |name: &str, text: &str| drop(hosts.room.file(name, text));
     file("changed.bin", &text.replace("nginx:1.26", "nginx:6.66"));
-    file("cut.bin", &text[..text.len() - 40]);
+    // The place does not depend on how long the version is.
+    let text_of = text.replace(env!("CARGO_PKG_VERSION"), "0.0.0");
+    file("cut.bin", &text_of[..text_of.len() - 40]);
     file("newer.bin", &text.replace("\"read\": \"0.3.0\"", "\"read\": \"99.0.0\""));
     file("other.yml", "cluster: other\nhosts: {h1: {address: nowhere, role: manager}}\n");
     // What is changed with a checksum that is right again is no other deploy: the files are read anew.

@@ -151,7 +151,9 @@ fn snapshots_that_are_no_good_are_refused() {
     let room = room_of(&hosts);
     let text = std::fs::read_to_string(hosts.path().join("snap.json")).unwrap();
     room.file("changed.json", &text.replace("\"state\": \"running\"", "\"state\": \"dead\""));
-    room.file("cut.json", &text[..text.len() / 2]);
+    // The place does not depend on how long the version is.
+    let text_of = text.replace(env!("CARGO_PKG_VERSION"), "0.0.0");
+    room.file("cut.json", &text_of[..text_of.len() / 2]);
     room.file("newer.json", &text.replace("\"read\": \"0.3.0\"", "\"read\": \"99.0.0\""));
     room.file("other.yml", "cluster: other\nhosts: {h1: nowhere}\n");
     let mut shown = String::new();
