@@ -1,10 +1,12 @@
 //! Bytes that are a piece of a file.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 use sha2::{Digest as _, Sha256};
 
 use super::Fault;
@@ -83,10 +85,17 @@ impl Blob {
     pub fn read(&self, at: u64) -> Result<Bytes, Fault> {
         let left = self.size.saturating_sub(at);
         let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
-        let mut bytes = vec![0; length];
-        self.file
-            .read_exact_at(&mut bytes, self.offset.saturating_add(at))
-            .map_err(|error| Fault::unreadable(&self.of, &error))?;
+        // Without writing zeros first: a push reads a gigabyte so.
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let from = self.offset.saturating_add(at).saturating_add(bytes.len() as u64);
+            match pread(&*self.file, spare_capacity(&mut bytes), from) {
+                Ok(0) => return Err(Fault::unreadable(&self.of, &io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(Fault::unreadable(&self.of, &error.into())),
+            }
+        }
+        bytes.truncate(length);
         Ok(bytes.into())
     }
 

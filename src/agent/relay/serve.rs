@@ -21,6 +21,8 @@ use crate::http::stream::Stream;
 pub const CLIENT_SILENCE: Duration = Duration::from_secs(60);
 /// The same among agents; and one that takes nothing for so long is let go.
 pub const PEER_SILENCE: Duration = Duration::from_secs(30);
+/// Bytes from another agent after which a client hears how far it is: each word wakes ssh on both sides.
+const MOVED_EVERY: u64 = 2 << 20;
 /// For those to come who are to.
 const COME_LIMIT: Duration = Duration::from_secs(8);
 
@@ -198,6 +200,7 @@ async fn take_layer<R: AsyncRead + Unpin>(
         _ => return Err(wrong(WrongBytes)),
     }
     let mut layer = begun(&named).map_err(wrong)?;
+    let mut moved = 0;
     while !layer.is_whole() {
         let bytes = match relay.next().await.map_err(failed)? {
             Frame::Data(bytes) => bytes,
@@ -205,11 +208,14 @@ async fn take_layer<R: AsyncRead + Unpin>(
             _ => return Err(wrong(WrongBytes)),
         };
         layer.take(&bytes).map_err(wrong)?;
-        let length = bytes.len() as u64;
-        if !feed.give(bytes).await? {
+        moved += bytes.len() as u64;
+        let takes = feed.give(bytes).await?;
+        if moved >= MOVED_EVERY || layer.is_whole() || !takes {
+            let _client_is_gone = out.send(Frame::Moved(std::mem::take(&mut moved))).await;
+        }
+        if !takes {
             return Ok(false);
         }
-        let _client_is_gone = out.send(Frame::Moved(length)).await;
     }
     Ok(true)
 }
