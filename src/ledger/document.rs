@@ -157,6 +157,26 @@ fn again<R: ReadRegisters>(ledger: &Ledger<R>, log: &Log) -> Value {
     }
 }
 
+/// Writes an empty document where there is none yet. One that is incomplete is left to who settles it.
+///
+/// # Errors
+///
+/// The ledger cannot be read or written.
+pub(super) async fn begin<R: WriteRegisters, D: Document>(
+    ledger: &Ledger<R>,
+    stream: &Stream,
+) -> Result<(), LedgerError> {
+    let log = ledger.read_to_write(stream).await?;
+    if newest(&log).is_some() || in_doubt(&log).is_some() {
+        return Ok(());
+    }
+    let empty = value(ledger.registers(), serde_json::json!(D::default()));
+    match ledger.append(stream, log.next(), &empty).await {
+        Ok(_) | Err(LedgerError::Overtaken { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The place of a document that is neither this nor empty, if there is one.
 pub(super) async fn other_than<R: ReadRegisters>(
     ledger: &Ledger<R>,

@@ -69,7 +69,7 @@ impl Spare {
         for stream in
             documents().into_iter().filter(|stream| self.has(stream)).chain(has_key.then(nodes::stream))
         {
-            if ledger.read(&stream).await?.last().is_none_or(|(_, entry)| entry.value.data.is_null()) {
+            if !is_there(ledger, &stream).await? {
                 return Ok(true);
             }
         }
@@ -120,6 +120,11 @@ pub async fn keep<R: WriteRegisters>(
     if lost(ledger).await?.is_some() {
         return Ok(registers.managers().iter().map(|name| (name.clone(), IS_LOST.to_owned())).collect());
     }
+    // From now on, that there are none is written down as well.
+    if is_there(ledger, &key::stream()).await? {
+        document::begin::<_, secrets::Secrets>(ledger, &secrets::stream()).await?;
+        document::begin::<_, configs::Configs>(ledger, &configs::stream()).await?;
+    }
     let mut archive = Archive::of_vault(ledger).await?;
     archive.read_contents(ledger).await;
     let text = archive.text(OF, at);
@@ -130,13 +135,26 @@ pub async fn keep<R: WriteRegisters>(
     Ok(join_all(puts).await.into_iter().flatten().collect())
 }
 
+/// Whether the ledger has a document, be it empty.
+async fn is_there<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<bool, LedgerError> {
+    Ok(ledger.read(stream).await?.last().is_some_and(|(_, entry)| !entry.value.data.is_null()))
+}
+
 /// The newest copy, if it has something that the ledger has not at all: that was lost, and nothing is to be made in its
-/// place.
+/// place. Where the ledger has all that a copy can have, none is read: they are as large as what is in them.
 ///
 /// # Errors
 ///
 /// The ledger cannot be read.
 pub async fn lost<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Option<Spare>, LedgerError> {
+    let mut streams = documents().into_iter().chain([nodes::stream()]);
+    loop {
+        match streams.next() {
+            None => return Ok(None),
+            Some(stream) if is_there(ledger, &stream).await? => {}
+            Some(_) => break,
+        }
+    }
     let Some(spare) = left(ledger).await? else { return Ok(None) };
     Ok(spare.lost(ledger).await?.then_some(spare))
 }
@@ -343,6 +361,31 @@ mod tests {
         }
         let (_, records) = document::read::<_, NodeRecords>(&ledger, &nodes::stream()).await.unwrap();
         assert_eq!(records.key, Some(MarkKey::new([8; 32])), "as the third manager shows it");
+    }
+
+    #[tokio::test]
+    async fn where_nothing_is_missing_no_copy_is_read() {
+        let memory = Memory::new(3).with_spares();
+        let ledger = memory.ledger();
+        for stream in [nodes::stream(), key::stream()] {
+            let some = super::super::payload::value(ledger.registers(), serde_json::json!({ "key": "some" }));
+            ledger.append(&stream, 1, &some).await.unwrap();
+        }
+        let reads = || memory.world().calls.iter().filter(|call| call.starts_with("spare ")).count();
+        assert!(
+            lost(&ledger).await.unwrap().is_none() && reads() == 3,
+            "there are no secrets and configs yet"
+        );
+        keep(&ledger, Timestamp(5)).await.unwrap();
+        memory.world().calls.clear();
+        assert!(lost(&ledger).await.unwrap().is_none());
+        keep(&ledger, Timestamp(6)).await.unwrap();
+        assert_eq!(reads(), 0);
+        // That there were none is missed as well.
+        let configs = configs::stream().to_string();
+        memory.world().registers.retain(|(_, stream, _), _| *stream != configs);
+        let spare = lost(&ledger).await.unwrap().unwrap();
+        assert_eq!((spare.named(), reads()), ((0, 0), 3));
     }
 
     #[tokio::test]
