@@ -2,7 +2,6 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
-
 /// By what a value is known to be encrypted.
 #[derive(Debug)]
 pub enum Rule {

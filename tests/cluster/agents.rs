@@ -447,7 +447,10 @@ fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
         world.ground.playground(&format!("dockerd {host} restart"));
         world.is_read(host, &value, "after a restart of dockerd");
         world.is_back(host);
-        world.run(&format!("agent install {host}")).ends(0).says(&[&format!("agent {} ->", old_version()), "1 host done."]);
+        world
+            .run(&format!("agent install {host}"))
+            .ends(0)
+            .says(&[&format!("agent {} ->", old_version()), "1 host done."]);
         world.is_read(host, &value, "after an upgrade of the agent");
         assert_eq!(client.tasks(host), ["t1", "t2"], "{host}");
         let found = world.ground.on_host(

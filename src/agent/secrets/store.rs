@@ -540,7 +540,11 @@ mod tests {
         assert_eq!((read(), mounted.join("..1").exists()), ("z y elsewhere".into(), true));
         store.back("t1").unwrap();
         store.back("t1").unwrap();
-        assert_eq!((read(), mounted.join("..2/0").exists()), ("x y elsewhere".into(), true), "it may be read");
+        assert_eq!(
+            (read(), mounted.join("..2/0").exists()),
+            ("x y elsewhere".into(), true),
+            "it may be read"
+        );
         store.tidy(NOW, AGE, |_| true).unwrap();
         assert!(mounted.join("..2").exists(), "and soon still");
         store.tidy(Timestamp(NOW.0 + 87_000_000), AGE, |_| true).unwrap();
